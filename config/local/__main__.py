@@ -1,0 +1,46 @@
+"""`python -m config.local TARGET`: what run.py hands over to once the packages are installed."""
+
+import os
+import sys
+
+from config.local.places import ROOT
+
+
+def main(target: str, words: list[str]) -> int:
+    """Run one target. Imports only what it needs: checks must work where servers can't."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+    match target:
+        case "demo":
+            from config.local.demo import demo
+
+            return demo()
+        case "smoke":
+            from config.local.smoke import smoke
+
+            return smoke()
+        case "test":
+            from config.local.testing import test
+
+            return test(words)
+        case "check":
+            from config.local.checks import check
+
+            return check()
+        case "bench":
+            from config.local.benching import bench
+
+            return bench(words)
+        case "lock":
+            from config.local.locking import lock
+
+            return lock()
+        case "messages":
+            from config.local.messages import messages
+
+            return messages(check="--check" in words)
+    raise AssertionError(f"run.py knows no other target than these: {target}")
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

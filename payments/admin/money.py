@@ -1,0 +1,149 @@
+"""Read-only lists of orders, transactions, calls, messages, cases and the audit trail."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from payments.models import (
+    AuditEvent,
+    Case,
+    GatewayCall,
+    InboundMessage,
+    Order,
+    OrderLine,
+    OutboxMessage,
+    Transaction,
+    Transfer,
+)
+from payments.money import Money
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Looks, filters and searches. Adding, changing and deleting is refused whoever asks, by form or crafted POST."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def _amount(name: str, label: Any) -> Any:
+    """A column that shows fen as yuan, and sorts as the number it is."""
+
+    @admin.display(description=label, ordering=name)
+    def column(record: models.Model) -> str:
+        fen = getattr(record, name)
+        return "—" if fen is None else str(Money(fen))
+
+    return column
+
+
+class LineInline(admin.TabularInline[OrderLine, Order]):
+    model = OrderLine
+    extra = 0
+    can_delete = False
+
+
+class TransactionInline(admin.TabularInline[Transaction, Order]):
+    model = Transaction
+    fields = ("out_trade_no", "trade_no", "scene", "state", "in_doubt", "late", "paid_at", "next_check_at")
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    list_display = ("number", "title", _amount("total_fen", _("total")), "state", "created_at", "expires_at", "paid_at")
+    list_filter = ("state", "created_at")
+    search_fields = ("number", "title", "transactions__out_trade_no", "transactions__trade_no")
+    date_hierarchy = "created_at"
+    inlines = (LineInline, TransactionInline)
+    exclude = ("token", "contact_email", "seal_id")
+
+
+@admin.register(Transaction)
+class TransactionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "out_trade_no", "trade_no", "scene", _amount("amount_fen", _("amount")), "state", "in_doubt", "late", "created_at",
+        "paid_at", "next_check_at",
+    )  # fmt: skip
+    list_filter = ("state", "scene", "in_doubt", "late", "superseded", "created_at")
+    search_fields = ("out_trade_no", "trade_no", "order__number")
+    list_select_related = ("order",)
+    exclude = ("qr_code",)
+
+
+@admin.register(GatewayCall)
+class GatewayCallAdmin(ReadOnlyAdmin):
+    list_display = (
+        "started_at",
+        "purpose",
+        "number",
+        _amount("amount_fen", _("amount")),
+        "outcome",
+        "code",
+        "why",
+        "ended_at",
+    )
+    list_filter = ("purpose", "outcome", "started_at")
+    search_fields = ("number", "code", "id")
+
+
+@admin.register(InboundMessage)
+class InboundMessageAdmin(ReadOnlyAdmin):
+    list_display = ("received_at", "kind", "out_trade_no", "verdict", "reason", "deliveries", "last_at")
+    list_filter = ("kind", "verdict", "received_at")
+    search_fields = ("out_trade_no", "fingerprint")
+    exclude = ("body", "seal_id")
+
+
+@admin.register(Case)
+class CaseAdmin(ReadOnlyAdmin):
+    list_display = (
+        "opened_at",
+        "kind",
+        "subject",
+        _amount("amount_fen", _("at stake")),
+        "severity",
+        "state",
+        "owner",
+        "due_at",
+    )
+    list_filter = ("state", "kind", "severity", "owner")
+    search_fields = ("subject", "evidence")
+    list_select_related = ("owner",)
+    ordering = ("due_at",)
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    list_display = ("posted_at", "debit", "credit", _amount("fen", _("amount")), "cause", "transaction")
+    list_filter = ("debit", "credit", "cause", "posted_at")
+    search_fields = ("transaction__out_trade_no", "transaction__trade_no")
+    list_select_related = ("transaction",)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "subject_kind", "subject_id", "action", "state", "actor", "cause")
+    list_filter = ("subject_kind", "action", "at")
+    search_fields = ("=subject_id", "cause", "actor")
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "topic", "dedupe_key", "attempts", "due_at", "delivered_at", "last_error")
+    list_filter = ("topic", "created_at")
+    search_fields = ("dedupe_key",)

@@ -1,0 +1,83 @@
+"""What Alipay can tell us about a trade, whichever door it came through."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from payments.alipay.clock import from_beijing
+from payments.errors import InvalidAmount
+from payments.money import Money
+
+
+class TradeStatus(StrEnum):
+    """Alipay's states, with the two it has no word for. Source: dossier 3."""
+
+    ABSENT = "ABSENT"  # no trade yet: the buyer has not scanned or logged in
+    WAITING = "WAIT_BUYER_PAY"
+    PAID = "TRADE_SUCCESS"
+    FINISHED = "TRADE_FINISHED"  # paid, and no longer refundable
+    CLOSED = "TRADE_CLOSED"  # unpaid and over, or paid and fully refunded
+    UNREADABLE = "UNREADABLE"  # a word Alipay does not document
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFacts:
+    """One trade as Alipay described it in one signed message.
+
+    app_id, seller_id   who the message says it is for; a query's answer is for whoever asked
+    trade_no            Alipay's number; None while no trade exists
+    total, receipt      order amount; what the merchant receives before fees. None where absent or not readable
+    total_text          the amount as it was written, for the case that follows when it can't be read
+    paid_at             aware, Beijing
+    """
+
+    app_id: str
+    seller_id: str
+    out_trade_no: str
+    status: TradeStatus
+    trade_no: str | None = None
+    total: Money | None = None
+    total_text: str = ""
+    receipt: Money | None = None
+    paid_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFacts:
+    """A message that carries refund_fee, gmt_refund or out_biz_no: about a refund, never about a payment.
+
+    refunded_total  refund_fee: all that was refunded on the trade so far, not this refund alone
+    out_request_no  out_biz_no: our number of the refund, or out_trade_no where none was sent
+    """
+
+    app_id: str
+    seller_id: str
+    out_trade_no: str
+    status: TradeStatus
+    trade_no: str | None
+    total: Money | None
+    refunded_total: Money | None
+    out_request_no: str
+    refunded_at: datetime | None
+
+
+def status_of(word: str) -> TradeStatus:
+    """One of Alipay's four words; anything else is UNREADABLE, also our own ABSENT."""
+    known = (TradeStatus.WAITING, TradeStatus.PAID, TradeStatus.FINISHED, TradeStatus.CLOSED)
+    return next((status for status in known if status.value == word), TradeStatus.UNREADABLE)
+
+
+def amount_of(text: str) -> Money | None:
+    """None where the amount is absent or not one: the gates then refuse it, and a person sees the text."""
+    try:
+        return Money.from_yuan(text)
+    except InvalidAmount:
+        return None
+
+
+def time_of(text: str) -> datetime | None:
+    """None where the time is absent or not one."""
+    try:
+        return from_beijing(text)
+    except ValueError:
+        return None

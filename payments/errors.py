@@ -1,0 +1,57 @@
+"""Everything payments raises on purpose, sorted by what the caller may do next.
+
+PaymentsError
+├── InvalidAmount        not an amount of money
+├── InvalidSeal          a sealed value that was altered, moved to another row, or whose key is gone
+├── OrderRefused         a rule of ours says no: nothing happened, tell the person why
+│   └── NotPayable, TooLittleTime, KeyReused
+└── AlipayError
+    ├── BadKey           not a key we can use; the text says what was pasted instead
+    ├── BadSignature     not from Alipay: believe nothing in it
+    ├── MalformedNotice  not a form we can read once and only once
+    ├── MalformedAnswer  not an answer we can read once and only once
+    └── NoAnswer         time-out, broken line or 5xx: it MAY have happened; ask with the SAME number before anything else
+        └── NotSent      certain that nothing reached Alipay; safe to repeat
+"""
+
+
+class PaymentsError(Exception): ...
+
+
+class InvalidAmount(PaymentsError, ValueError): ...
+
+
+class InvalidSeal(PaymentsError): ...
+
+
+class OrderRefused(PaymentsError): ...
+
+
+class NotPayable(OrderRefused): ...
+
+
+class TooLittleTime(OrderRefused): ...
+
+
+class KeyReused(OrderRefused): ...
+
+
+class AlipayError(PaymentsError): ...
+
+
+class BadKey(AlipayError, ValueError): ...
+
+
+class BadSignature(AlipayError): ...
+
+
+class MalformedNotice(AlipayError): ...
+
+
+class MalformedAnswer(AlipayError): ...
+
+
+class NoAnswer(AlipayError): ...
+
+
+class NotSent(NoAnswer): ...

@@ -1,0 +1,169 @@
+"""The only place that calls Alipay: the intent is committed, then the call leaves, then its outcome is committed.
+
+No call leaves while a database transaction is open: a slow gateway must not hold a row.
+"""
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from django.conf import settings
+from django.db import connection, transaction
+
+from payments.alipay import requests
+from payments.alipay.answers import read_query
+from payments.alipay.client import Post, Transport
+from payments.alipay.facts import TradeFacts
+from payments.alipay.keys import Credentials, load_private_key, load_public_key
+from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
+from payments.errors import BadKey, NoAnswer, NotSent
+from payments.models import AlipayKey, GatewayCall, MerchantAccount, Transaction
+from payments.models.clock import database_now
+from payments.models.settling import AskedQuery
+
+logger = structlog.get_logger(__name__)
+Answer = TypeVar("Answer")
+Effect = TypeVar("Effect")
+Result = Done[Answer] | CertainlyNot | Unknown
+KEYS_FRESH_S = 15.0  # a rotated key is in use everywhere this much later, without a restart
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """An account with its keys parsed: everything needed to talk to Alipay as this merchant."""
+
+    account: MerchantAccount
+    who: Credentials
+
+
+_transports: dict[int, Transport] = {}
+_merchants: tuple[float, dict[str, Merchant]] = (0.0, {})
+_parsed: dict[int, RSAPrivateKey | RSAPublicKey] = {}
+
+
+def transport() -> Transport:
+    """This process's connections to Alipay. A forked child gets its own."""
+    pid = os.getpid()
+    if pid not in _transports:
+        _transports[pid] = Transport(connections=settings.PAYMENTS["batch_connections"])
+    return _transports[pid]
+
+
+def merchants(*, refresh: bool = False) -> dict[str, Merchant]:
+    """Every account in use, by app_id, with the keys valid now. Read from the database at most every 15 seconds."""
+    global _merchants
+    read_at, known = _merchants
+    if refresh or time.monotonic() - read_at > KEYS_FRESH_S or not known:
+        now = database_now()
+        known = {
+            account.app_id: Merchant(account, _credentials(account, now))
+            for account in MerchantAccount.objects.filter(is_active=True)
+        }
+        _merchants = (time.monotonic(), known)
+    return known
+
+
+def merchant_of(account: MerchantAccount) -> Merchant:
+    """One account with its keys. Raises BadKey when it is not in use, or has none that is valid."""
+    found = merchants().get(account.app_id) or merchants(refresh=True).get(account.app_id)
+    if found is None:
+        raise BadKey(f"the account {account.app_id} is not in use")
+    return found
+
+
+def _credentials(account: MerchantAccount, now: datetime) -> Credentials:
+    rows = list(AlipayKey.objects.filter(account=account).valid_at(now))
+    ours = [key for row in rows if isinstance(key := _parse(row), RSAPrivateKey)]
+    theirs = [key for row in rows if isinstance(key := _parse(row), RSAPublicKey)]
+    if not ours or not theirs:
+        raise BadKey(f"the account {account.app_id} has no valid {'key of ours' if not ours else 'Alipay key'}")
+    return Credentials(account.app_id, account.seller_id, ours[0], tuple(theirs))
+
+
+def _parse(row: AlipayKey) -> RSAPrivateKey | RSAPublicKey:
+    """A key row never changes, so each is parsed once per process; parsing costs more than a hundred signatures."""
+    if row.pk not in _parsed:
+        load = load_private_key if row.kind == AlipayKey.Kind.APP_PRIVATE else load_public_key
+        _parsed[row.pk] = load(str(row.key))
+    return _parsed[row.pk]
+
+
+def call(
+    attempt: Transaction,
+    request: requests.Request,
+    *,
+    purpose: str,
+    read: Callable[[bytes, Credentials], Result[Answer]],
+    finish: Callable[[Result[Answer]], Effect],
+    deadline_s: float,
+) -> Effect:
+    """Make one writing call about an attempt and commit its outcome together with its effect.
+
+    read    the answer's body to done / certainly not / unknown
+    finish  the effect, run inside the transaction that stores the outcome; its value is returned
+
+    Never raises for what Alipay or the line does: that is an outcome.
+    """
+    _refuse_inside_a_transaction()
+    merchant = merchant_of(attempt.account)
+    journal = GatewayCall.objects.create(
+        account=attempt.account, transaction=attempt, method=request.method, purpose=purpose, number=attempt.out_trade_no,
+        amount_fen=attempt.amount_fen, request_hash=hashlib.sha256(request.biz_content.encode()).hexdigest(),
+    )  # fmt: skip
+    signed = requests.signed(request, who=merchant.who, at=database_now())
+    try:
+        body = transport().send(Post(signed.post_url(merchant.account.gateway_url), signed.body), deadline_s=deadline_s)
+        result = read(body, merchant.who)
+    except NotSent as error:
+        result = CertainlyNot("", "NOT_SENT", Next.REPEAT)
+        logger.warning("gateway_not_reached", purpose=purpose, number=attempt.out_trade_no, why=str(error))
+    except NoAnswer as error:
+        result = Unknown(str(error))
+    with transaction.atomic(durable=True):
+        outcome, code, why = _journal_words(result)
+        GatewayCall.objects.finish(journal, outcome=outcome, code=code, why=why)
+        effect = finish(result)
+    logger.info("gateway_called", purpose=purpose, number=attempt.out_trade_no, outcome=outcome, code=code, why=why)
+    return effect
+
+
+def ask(
+    merchant: Merchant, numbers: Sequence[str], *, deadline_s: float
+) -> tuple[AskedQuery, list[Result[TradeFacts]]]:
+    """Ask Alipay about some numbers at once. Changes nothing here: what was learned goes through `settle`."""
+    _refuse_inside_a_transaction()
+    source = AskedQuery(uuid.uuid4(), merchant.account.pk, database_now())
+    posts = []
+    for number in numbers:
+        signed = requests.signed(requests.query(number), who=merchant.who, at=source.started_at)
+        posts.append(Post(signed.post_url(merchant.account.gateway_url), signed.body))
+    results: list[Result[TradeFacts]] = []
+    for number, body in zip(numbers, transport().send_many(posts, deadline_s=deadline_s), strict=True):
+        if isinstance(body, NoAnswer):
+            results.append(Unknown(str(body)))
+        else:
+            results.append(read_query(body, who=merchant.who, out_trade_no=number))
+    return source, results
+
+
+def _journal_words(result: Result[Answer]) -> tuple[GatewayCall.Outcome, str, str]:
+    match result:
+        case Done():
+            return GatewayCall.Outcome.DONE, "10000", ""
+        case CertainlyNot(code, sub_code, _):
+            return GatewayCall.Outcome.CERTAINLY_NOT, f"{code} {sub_code}".strip(), ""
+        case Unknown(why):
+            return GatewayCall.Outcome.UNKNOWN, "", why
+
+
+def _refuse_inside_a_transaction() -> None:
+    """A test case's own outer transaction does not count, as with Django's durable blocks."""
+    ours = [block for block in connection.atomic_blocks if not getattr(block, "_from_testcase", False)]
+    assert not ours, "Alipay was about to be called inside a database transaction"

@@ -1,0 +1,49 @@
+"""Run the pretend Alipay."""
+
+import random
+from argparse import ArgumentParser
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from django.core.management.base import BaseCommand
+
+from payments.sandbox.alipay import Alipay
+from payments.sandbox.book import Book
+from payments.sandbox.identity import identity_in
+from payments.sandbox.web import Site
+
+
+class Command(BaseCommand):
+    help = "Run a pretend Alipay: gateway, cashier, wallet and signed notices. No money moves. Needs no database."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, required=True, help="port to listen on")
+        parser.add_argument(
+            "--data", type=Path, required=True, help="folder for keys and book; made at the first start"
+        )
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument("--address", help="how browsers and phones reach it (default: http://HOST:PORT)")
+        parser.add_argument("--seed", type=int, help="the same seed makes the same numbers (default: none)")
+        parser.add_argument(
+            "--notify-timescale", type=float, default=1.0, help="1 is Alipay's timetable, 0.01 a hundredth of it"
+        )
+        parser.add_argument(
+            "--least-life", type=float, default=60.0, help="shortest time_expire taken, in seconds (default: 60)"
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        folder: Path = options["data"]
+        chance = random.Random(options["seed"])  # noqa: S311  # numbers that look real; the keys have their own source
+        alipay = Alipay(
+            identity_in(folder, chance),
+            Book(folder / "book.jsonl"),
+            chance=chance,
+            address=options["address"] or f"http://{options['host']}:{options['port']}",
+            least_life=timedelta(seconds=options["least_life"]),
+        )
+        self.stdout.write(f"pretend Alipay for {alipay.identity.app_id} on port {options['port']}, data in {folder}")
+        site = Site(alipay, timescale=options["notify_timescale"])
+        web.run_app(site.application(), host=options["host"], port=options["port"], print=None, access_log=None)

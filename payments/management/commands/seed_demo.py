@@ -1,0 +1,30 @@
+"""Fill a demo: the pretend Alipay connected, and somebody who may enter the staff pages."""
+
+import os
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from payments.models import User
+
+MERCHANT = "山间茶铺"
+
+
+class Command(BaseCommand):
+    help = "Connect the pretend Alipay in FOLDER and make a staff login. Safe to run again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--gateway", required=True, help="the pretend Alipay's gateway.do")
+        parser.add_argument("--folder", type=Path, required=True, help="the pretend Alipay's folder, with its keys")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        call_command(
+            "connect_alipay", gateway=options["gateway"], folder=options["folder"], name=MERCHANT, stdout=self.stdout
+        )
+        email, password = os.environ.get("DEMO_EMAIL"), os.environ.get("DEMO_PASSWORD")
+        if email and password and not User.objects.filter(email=email).exists():
+            User.objects.create_superuser(email, password)
+            self.stdout.write(f"staff login: {email}")

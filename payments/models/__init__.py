@@ -1,0 +1,16 @@
+"""What is, and every legal change of it."""
+
+from payments.models.audit import AuditEvent
+from payments.models.case import Case, CaseEvent
+from payments.models.duty import Duty
+from payments.models.ledger import Account, Transfer
+from payments.models.merchant import AlipayKey, MerchantAccount
+from payments.models.messages import GatewayCall, IdempotencyRecord, InboundMessage, OutboxMessage
+from payments.models.order import Order, OrderLine
+from payments.models.people import User
+from payments.models.transaction import Transaction
+
+__all__ = [
+    "Account", "AlipayKey", "AuditEvent", "Case", "CaseEvent", "Duty", "GatewayCall", "IdempotencyRecord",
+    "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Transaction", "Transfer", "User",
+]  # fmt: skip

@@ -1,0 +1,53 @@
+"""The ledger: transfers from one account to another. Balanced by construction, only ever added to."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from payments.fields import internal
+
+
+class Account(models.TextChoices):
+    """The chart of accounts. Debit raises an asset or a cost, credit raises a liability or an income."""
+
+    ALIPAY_RECEIVABLE = "alipay_receivable", _("at Alipay")
+    BANK = "bank", _("bank")
+    FEES = "fees", _("fees")
+    MERCHANT_DISCOUNT = "merchant_discount", _("merchant discount")
+    SALES = "sales", _("sales")
+    REFUNDS = "refunds", _("refunds")
+    MONEY_IN_CASES = "money_in_cases", _("money in cases")
+    COMPENSATION = "compensation", _("compensation")
+    STORE_CREDIT = "store_credit", _("store credit")
+
+
+class Transfer(models.Model):
+    """Fen moved from `credit` to `debit`. A capture debits alipay_receivable by what the merchant receives."""
+
+    class Cause(models.TextChoices):
+        CAPTURE = "capture", _("payment")
+
+    transaction = internal(
+        models.ForeignKey("payments.Transaction", models.PROTECT, related_name="transfers", db_index=False)
+    )
+    cause = internal(models.CharField(_("cause"), max_length=16, choices=Cause))
+    debit = internal(models.CharField(_("debit"), max_length=20, choices=Account))
+    credit = internal(models.CharField(_("credit"), max_length=20, choices=Account))
+    fen = internal(models.BigIntegerField(_("amount (fen)")))
+    evidence = internal(models.CharField(_("evidence"), max_length=80))
+    posted_at = internal(models.DateTimeField(_("posted"), db_default=Now()))
+
+    class Meta:
+        verbose_name = _("transfer")
+        verbose_name_plural = _("transfers")
+        constraints = (
+            models.CheckConstraint(condition=Q(fen__gt=0), name="transfer_moves_something"),
+            models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_between_two_accounts"),
+            models.UniqueConstraint(
+                fields=["transaction", "debit"], condition=Q(cause="capture"), name="capture_posted_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.debit} ← {self.credit} {self.fen}"

@@ -1,0 +1,122 @@
+"""What is owed. Which transaction pays it is `paid_by`; what the shop does with the goods is not our subject."""
+
+import uuid
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from payments.fields import SealedField, internal, personal, public, secret
+from payments.money import Money
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def locked(self, order_id: int | None) -> "Order":
+        """The order's row, held until the transaction ends: the first lock every money use-case takes."""
+        assert order_id is not None, "a stray payment has no order to lock"
+        return self.select_for_update(no_key=True, of=("self",)).get(pk=order_id)
+
+    def mark_closed(self, order_id: int, *, expired_before: datetime, now: datetime) -> bool:
+        """End an unpaid order whose time and grace are over. True for the one caller who did it.
+
+        No attempt can be added meanwhile: starting one needs an order that has time left.
+        """
+        moved = self.filter(
+            pk=order_id, state=Order.State.AWAITING_PAYMENT, paid_by=None, expires_at__lte=expired_before
+        ).update(state=Order.State.CLOSED, closed_at=now)
+        return moved == 1
+
+
+class Order(models.Model):
+    class State(models.TextChoices):
+        AWAITING_PAYMENT = "awaiting_payment", _("awaiting payment")
+        PAID = "paid", _("paid")
+        PARTLY_REFUNDED = "partly_refunded", _("partly refunded")
+        REFUNDED = "refunded", _("refunded")
+        CLOSED = "closed", _("closed")
+
+    number = public(models.CharField(_("number"), max_length=32))
+    token = secret(models.CharField(_("token"), max_length=64))
+    account = internal(models.ForeignKey("payments.MerchantAccount", models.PROTECT, db_index=False))
+    title = public(models.CharField(_("what for"), max_length=256))
+    goods_fen = public(models.BigIntegerField(_("goods (fen)")))
+    shipping_fen = public(models.BigIntegerField(_("delivery (fen)"), default=0))
+    discount_fen = public(models.BigIntegerField(_("discount (fen)"), default=0))
+    total_fen = public(models.BigIntegerField(_("total (fen)")))
+    state = public(models.CharField(_("state"), max_length=20, choices=State, default=State.AWAITING_PAYMENT))
+    paid_by = internal(
+        models.OneToOneField("payments.Transaction", models.PROTECT, null=True, blank=True, related_name="pays_order")
+    )
+    language = internal(models.CharField(_("language"), max_length=10, choices=settings.LANGUAGES))
+    seal_id = internal(models.UUIDField(default=uuid.uuid4, editable=False, unique=True))
+    contact_email = personal(SealedField(_("e-mail for the receipt"), null=True, blank=True))
+    extensions = internal(models.PositiveSmallIntegerField(_("extensions"), default=0))
+    created_at = public(models.DateTimeField(_("placed"), db_default=Now()))
+    expires_at = public(models.DateTimeField(_("kept until")))
+    paid_at = public(models.DateTimeField(_("paid"), null=True, blank=True))
+    closed_at = public(models.DateTimeField(_("closed"), null=True, blank=True))
+
+    objects: ClassVar[OrderQuerySet] = OrderQuerySet.as_manager()  # type: ignore[assignment]  # a manager with these methods
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        constraints = (
+            models.UniqueConstraint(fields=["number"], name="order_number_once"),
+            models.UniqueConstraint(fields=["token"], name="order_token_once"),
+            models.CheckConstraint(
+                condition=Q(goods_fen__gte=0) & Q(shipping_fen__gte=0) & Q(discount_fen__gte=0) & Q(total_fen__gt=0),
+                name="order_amounts_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(total_fen=F("goods_fen") + F("shipping_fen") - F("discount_fen")),
+                name="order_total_is_the_sum",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=("awaiting_payment", "closed"), paid_by=None)
+                | Q(state__in=("paid", "partly_refunded", "refunded"), paid_by__isnull=False),
+                name="order_paid_by_a_transaction",
+            ),
+        )
+        indexes = (
+            models.Index(fields=["expires_at"], condition=Q(state="awaiting_payment"), name="order_awaiting_by_expiry"),
+            models.Index(fields=["-created_at"], name="order_by_age"),
+        )
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_fen)
+
+    @property
+    def number_tail(self) -> str:
+        return self.number[-4:]
+
+
+class OrderLine(models.Model):
+    """One line as it was when the order was placed; never changed afterwards."""
+
+    order = internal(models.ForeignKey(Order, models.PROTECT, related_name="lines"))
+    position = public(models.PositiveSmallIntegerField(_("position")))
+    title = public(models.CharField(_("title"), max_length=256))
+    unit_price_fen = public(models.BigIntegerField(_("unit price (fen)")))
+    quantity = public(models.PositiveIntegerField(_("quantity")))
+
+    class Meta:
+        verbose_name = _("order line")
+        verbose_name_plural = _("order lines")
+        constraints = (
+            models.UniqueConstraint(fields=["order", "position"], name="order_line_once"),
+            models.CheckConstraint(
+                condition=Q(unit_price_fen__gte=0) & Q(quantity__gt=0), name="order_line_not_negative"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.title}"

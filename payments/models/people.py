@@ -1,0 +1,53 @@
+"""People who sign in: staff, and later shoppers with an account. The e-mail address is the name."""
+
+from typing import Any, ClassVar, cast
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext_lazy as _
+
+from payments.fields import internal, personal, secret
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **more: Any) -> "User":
+        user = self.model(email=self.normalize_email(email), **more)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **more: Any) -> "User":
+        """For `manage.py createsuperuser`: the first person of a new shop."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **more)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    email = personal(models.EmailField(_("e-mail"), unique=True))
+    name = personal(models.CharField(_("name"), max_length=80, blank=True))
+    password = secret(models.CharField(_("password"), max_length=128))
+    last_login = personal(models.DateTimeField(_("last signed in"), blank=True, null=True))
+    is_staff = internal(models.BooleanField(_("may enter the staff pages"), default=False))
+    is_active = internal(models.BooleanField(_("may sign in"), default=True))
+    is_superuser = internal(models.BooleanField(_("has every right"), default=False))
+    joined_at = internal(models.DateTimeField(_("joined"), db_default=Now(), editable=False))
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        constraints = (models.UniqueConstraint(Lower("email"), name="one_account_per_address"),)
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+# Django's own two, made by PermissionsMixin
+internal(cast("models.Field[Any, Any]", User._meta.get_field("groups")))
+internal(cast("models.Field[Any, Any]", User._meta.get_field("user_permissions")))

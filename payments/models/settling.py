@@ -1,0 +1,111 @@
+"""The door to settle.sql: facts as plain values in, what moved as rows out."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from payments.fields import seal, sealed_place
+from payments.models.messages import InboundMessage
+
+SETTLE = (Path(__file__).parent / "sql" / "settle.sql").read_text()
+
+
+class Fact(NamedTuple):
+    """One trade as Alipay described it.
+
+    says      "paid", "closed", "waiting"; anything else moves nothing
+    finished  paid and no longer refundable
+    """
+
+    out_trade_no: str
+    app_id: str
+    seller_id: str
+    trade_no: str | None
+    says: str
+    finished: bool
+    total_fen: int | None
+    receipt_fen: int | None
+    paid_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeardNotice:
+    """The notice that carried one fact: raw body and fingerprint."""
+
+    fingerprint: str
+    body: bytes
+
+    @property
+    def evidence(self) -> str:
+        return f"notice:{self.fingerprint}"
+
+    def again(self) -> "HeardNotice":
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuery:
+    """The query, or batch of queries, that taught us the facts. Becomes one GatewayCall row."""
+
+    call_id: uuid.UUID
+    account_id: int
+    started_at: datetime
+
+    @property
+    def evidence(self) -> str:
+        return f"call:{self.call_id}"
+
+    def again(self) -> "AskedQuery":
+        """The same query under another row of the journal."""
+        return replace(self, call_id=uuid.uuid4())
+
+
+class Moved(NamedTuple):
+    """What settle.sql did with one fact; transaction_id and state are None where nothing moved."""
+
+    out_trade_no: str
+    transaction_id: int | None
+    state: str | None
+    pays_order: bool
+    message_id: int | None
+    verdict: str | None
+
+
+def apply_facts(facts: Sequence[Fact], *, source: HeardNotice | AskedQuery, actor: str) -> list[Moved]:
+    """Run settle.sql once. Each out_trade_no may stand in `facts` only once.
+
+    actor  which door: "notice", "poll", "buyer", "staff:7"
+    """
+    assert len({fact.out_trade_no for fact in facts}) == len(facts), "one fact per number and statement"
+    columns: dict[str, Any] = {name: [getattr(fact, name) for fact in facts] for name in Fact._fields}
+    with connection.cursor() as cursor:
+        cursor.execute(SETTLE, {**columns, **_carrier(facts, source), "evidence": source.evidence, "actor": actor})
+        return [Moved(*row) for row in cursor.fetchall()]
+
+
+def _carrier(facts: Sequence[Fact], source: HeardNotice | AskedQuery) -> dict[str, Any]:
+    values: dict[str, Any] = dict.fromkeys(
+        ("fingerprint", "seal_id", "body", "call_id", "call_account_id", "call_number", "started_at", "learned")
+    )
+    if isinstance(source, HeardNotice):
+        seal_id = uuid.uuid4()
+        place = sealed_place(InboundMessage, "body", seal_id)
+        values |= {"fingerprint": source.fingerprint, "seal_id": seal_id, "body": seal(source.body, place=place)}
+        return values
+    return values | {
+        "call_id": source.call_id,
+        "call_account_id": source.account_id,
+        "call_number": facts[0].out_trade_no if len(facts) == 1 else "",
+        "started_at": source.started_at,
+        "learned": json.dumps([_plain(fact) for fact in facts]),
+    }
+
+
+def _plain(fact: Fact) -> dict[str, Any]:
+    return {**fact._asdict(), "paid_at": fact.paid_at.isoformat() if fact.paid_at else None}

@@ -1,0 +1,233 @@
+"""One attempt to pay an order, with its own out_trade_no. Its state is what Alipay says."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.db import connection, models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from payments.fields import internal
+from payments.money import Money
+
+# One row lock at a time and none during HTTP: the claim moves the due time on, and that is the lease.
+CLAIM = """
+UPDATE payments_transaction t
+SET {column} = %(until)s, asked_at = %(now)s, checks = t.checks + 1, version = t.version + 1
+FROM (
+    WITH due AS MATERIALIZED (
+        SELECT id FROM payments_transaction
+        WHERE {column} <= %(now)s ORDER BY {column} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )
+    SELECT id FROM due
+) due
+WHERE t.id = due.id
+RETURNING t.id
+"""
+
+
+class TransactionQuerySet(models.QuerySet["Transaction"]):
+    def unsettled(self) -> "TransactionQuerySet":
+        return self.filter(state__in=Transaction.UNSETTLED)
+
+    def claim_due(self, column: str, *, now: datetime, lease: timedelta, limit: int) -> list["Transaction"]:
+        """Take up to `limit` rows whose `column` (next_check_at or close_due_at) has come; nobody else gets them for `lease`."""
+        assert column in ("next_check_at", "close_due_at"), column
+        with connection.cursor() as cursor:
+            cursor.execute(CLAIM.format(column=column), {"now": now, "until": now + lease, "limit": limit})
+            ids = [row[0] for row in cursor.fetchall()]
+        return list(self.filter(pk__in=ids).select_related("order", "account"))
+
+    def claim_one(self, transaction_id: int, *, now: datetime, lease: timedelta, not_since: datetime) -> bool:
+        """Take one row for a query now, unless somebody has asked since `not_since`. True for the one caller who got it."""
+        moved = (
+            self.unsettled()
+            .filter(Q(asked_at=None) | Q(asked_at__lte=not_since), pk=transaction_id)
+            .update(asked_at=now, next_check_at=now + lease, checks=F("checks") + 1, version=F("version") + 1)
+        )
+        return moved == 1
+
+    def mark_presented(self, transaction_id: int, *, qr_code: str, next_check_at: datetime, now: datetime) -> bool:
+        """The buyer can pay it from here on. False when it was settled meanwhile, which is no fault."""
+        moved = self.filter(pk=transaction_id, state=Transaction.State.CREATED).update(
+            state=Transaction.State.PRESENTED, qr_code=qr_code, presented_at=now, in_doubt=False,
+            next_check_at=next_check_at, version=F("version") + 1,
+        )  # fmt: skip
+        return moved == 1
+
+    def mark_closed(self, transaction_id: int, *, now: datetime) -> bool:
+        """End an attempt that can no longer be paid: closed at Alipay, or unknown there after its time and grace."""
+        moved = self.unsettled().filter(pk=transaction_id).update(
+            state=Transaction.State.CLOSED, closed_at=now, in_doubt=False, next_check_at=None, close_due_at=None,
+            version=F("version") + 1,
+        )  # fmt: skip
+        return moved == 1
+
+    def mark_refused(self, transaction_id: int, *, now: datetime) -> bool:
+        """Alipay would not take it at all: no trade can come of this number."""
+        moved = self.filter(pk=transaction_id, state=Transaction.State.CREATED).update(
+            state=Transaction.State.CLOSED, closed_at=now, refused=True, in_doubt=False, next_check_at=None, close_due_at=None,
+            version=F("version") + 1,
+        )  # fmt: skip
+        return moved == 1
+
+    def mark_superseded(self, transaction_id: int) -> bool:
+        """Take an attempt off the page; it stays watched, for its code may still be in somebody's hand."""
+        moved = (
+            self.unsettled()
+            .filter(pk=transaction_id, superseded=False)
+            .update(superseded=True, version=F("version") + 1)
+        )
+        return moved == 1
+
+    def mark_in_doubt(self, transaction_id: int, *, next_check_at: datetime) -> bool:
+        """A writing call had no certain answer: ask soon, offer no other way to pay until it is known."""
+        moved = (
+            self.unsettled()
+            .filter(pk=transaction_id)
+            .update(in_doubt=True, next_check_at=next_check_at, version=F("version") + 1)
+        )
+        return moved == 1
+
+    def mark_finished(self, transaction_id: int) -> bool:
+        """Alipay takes no more refunds for it."""
+        return self.filter(pk=transaction_id, state=Transaction.State.PAID, finished=False).update(finished=True) == 1
+
+    def note_heard(self, heard: Sequence["Heard"]) -> int:
+        """Write down what Alipay answered about attempts that it left unsettled, and when to ask again."""
+        statement = """
+            UPDATE payments_transaction t
+            SET heard_at = CASE WHEN h.status = '' THEN t.heard_at ELSE h.heard_at END,
+                heard_status = CASE WHEN h.status = '' THEN t.heard_status ELSE h.status END,
+                in_doubt = t.in_doubt AND h.status = '',
+                next_check_at = least(h.next_check_at, coalesce(t.close_due_at, h.next_check_at))
+            FROM unnest(%(ids)s::bigint[], %(at)s::timestamptz[], %(status)s::text[], %(next)s::timestamptz[])
+                 AS h(id, heard_at, status, next_check_at)
+            WHERE t.id = h.id AND t.state IN ('created', 'presented')
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {
+                "ids": [each.transaction_id for each in heard],
+                "at": [each.at for each in heard],
+                "status": [each.status for each in heard],
+                "next": [each.next_check_at for each in heard],
+            })  # fmt: skip
+            return int(cursor.rowcount)
+
+    def want_check(self, transaction_id: int, *, since: datetime, ask_at: datetime) -> bool:
+        """The buyer says it is paid, or came back: show that an answer newer than `since` is wanted; ask by `ask_at`."""
+        return self.unsettled().filter(pk=transaction_id).update(wanted_at=since, next_check_at=ask_at) == 1
+
+    def check_by(self, transaction_id: int, *, when: datetime) -> bool:
+        """Have Alipay asked by then, not later: somebody is looking at the page, or a call did not get through."""
+        return self.unsettled().filter(pk=transaction_id, next_check_at__gt=when).update(next_check_at=when) == 1
+
+
+class Transaction(models.Model):
+    class State(models.TextChoices):
+        CREATED = "created", _("created")
+        PRESENTED = "presented", _("presented")
+        PAID = "paid", _("paid")
+        CLOSED = "closed", _("closed")
+
+    class Scene(models.TextChoices):
+        QR = "qr", _("QR code")
+        PAGE = "page", _("Alipay web page")
+        WAP = "wap", _("Alipay on a phone")
+
+    class Origin(models.TextChoices):
+        OURS = "ours", _("ours")
+        STRAY = "stray", _("stray")
+
+    UNSETTLED = (State.CREATED, State.PRESENTED)
+
+    order = internal(
+        models.ForeignKey("payments.Order", models.PROTECT, null=True, blank=True, related_name="transactions")
+    )
+    account = internal(models.ForeignKey("payments.MerchantAccount", models.PROTECT, db_index=False))
+    origin = internal(models.CharField(_("origin"), max_length=8, choices=Origin, default=Origin.OURS))
+    scene = internal(models.CharField(_("way to pay"), max_length=8, choices=Scene))
+    out_trade_no = internal(models.CharField("out_trade_no", max_length=64))
+    trade_no = internal(models.CharField("trade_no", max_length=64, null=True, blank=True))  # unique where known
+    app_id = internal(models.CharField("app_id", max_length=32))
+    seller_id = internal(models.CharField("seller_id", max_length=32))
+    amount_fen = internal(models.BigIntegerField(_("amount (fen)")))
+    receipt_fen = internal(models.BigIntegerField(_("received before fees (fen)"), null=True, blank=True))
+    state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.CREATED))
+    in_doubt = internal(models.BooleanField(_("in doubt"), default=False))
+    superseded = internal(models.BooleanField(_("superseded"), default=False))
+    refused = internal(models.BooleanField(_("refused by Alipay"), default=False))
+    late = internal(models.BooleanField(_("paid after closing"), default=False))
+    finished = internal(models.BooleanField(_("no longer refundable"), default=False))
+    qr_code = internal(models.CharField(_("text of the QR code"), max_length=1024, blank=True, default=""))
+    evidence = internal(models.CharField(_("evidence"), max_length=80, blank=True, default=""))
+    created_at = internal(models.DateTimeField(_("created"), db_default=Now()))
+    time_expire = internal(models.DateTimeField(_("payable until")))
+    presented_at = internal(models.DateTimeField(_("presented"), null=True, blank=True))
+    scanned_at = internal(models.DateTimeField(_("scanned"), null=True, blank=True))
+    paid_at = internal(models.DateTimeField(_("paid"), null=True, blank=True))
+    settled_at = internal(models.DateTimeField(_("settled"), null=True, blank=True))
+    closed_at = internal(models.DateTimeField(_("closed"), null=True, blank=True))
+    # when to ask, when we asked, what was heard: schedules are columns
+    next_check_at = internal(models.DateTimeField(_("next check"), null=True, blank=True))
+    close_due_at = internal(models.DateTimeField(_("close from"), null=True, blank=True))
+    asked_at = internal(models.DateTimeField(_("last asked"), null=True, blank=True))
+    wanted_at = internal(models.DateTimeField(_("buyer wants to know since"), null=True, blank=True))
+    heard_at = internal(models.DateTimeField(_("last heard"), null=True, blank=True))
+    heard_status = internal(models.CharField(_("heard"), max_length=20, blank=True, default=""))
+    checks = internal(models.PositiveIntegerField(_("checks"), default=0))
+    version = internal(models.BigIntegerField(_("version"), default=0))
+
+    objects: ClassVar[TransactionQuerySet] = TransactionQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
+
+    class Meta:
+        verbose_name = _("transaction")
+        verbose_name_plural = _("transactions")
+        constraints = (
+            models.UniqueConstraint(fields=["out_trade_no"], condition=Q(origin="ours"), name="out_trade_no_once"),
+            models.UniqueConstraint(fields=["trade_no"], name="trade_no_once"),
+            models.CheckConstraint(condition=Q(amount_fen__gt=0), name="transaction_amount_positive"),
+            models.CheckConstraint(
+                condition=~Q(state="paid")
+                | (
+                    Q(
+                        trade_no__isnull=False,
+                        settled_at__isnull=False,
+                        receipt_fen__gte=0,
+                        receipt_fen__lte=F("amount_fen"),
+                    )
+                    & ~Q(evidence="")
+                ),
+                name="transaction_paid_on_evidence",
+            ),
+            models.CheckConstraint(condition=Q(late=False) | Q(state="paid"), name="transaction_late_only_if_paid"),
+            models.CheckConstraint(
+                condition=Q(order__isnull=False) | Q(origin="stray"), name="transaction_has_an_order"
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="transaction_due_check"
+            ),
+            models.Index(
+                fields=["close_due_at"], condition=Q(close_due_at__isnull=False), name="transaction_due_close"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.out_trade_no
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_fen)
+
+
+class Heard:
+    """What one query taught us about an attempt that stays unsettled; status is empty where no certain answer came."""
+
+    __slots__ = ("at", "next_check_at", "status", "transaction_id")
+
+    def __init__(self, *, transaction_id: int, status: str, at: datetime, next_check_at: datetime) -> None:
+        self.transaction_id, self.status, self.at, self.next_check_at = transaction_id, status, at, next_check_at

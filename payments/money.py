@@ -1,0 +1,39 @@
+"""Money is a whole number of fen; yuan are text at the edges."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Self
+
+from payments.errors import InvalidAmount
+
+_YUAN = re.compile(r"(0|[1-9]\d{0,8})(\.\d{1,2})?", re.ASCII)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Money:
+    """Renminbi in whole fen (1 yuan = 100 fen). Never a float, never a bare number of yuan."""
+
+    fen: int
+
+    def __post_init__(self) -> None:
+        assert type(self.fen) is int, f"whole fen expected, got {self.fen!r}"
+
+    @classmethod
+    def from_yuan(cls, text: str) -> Self:
+        """Read an amount as Alipay writes it: yuan, at most two decimals, no sign ("88.8", "100").
+
+        Raises InvalidAmount. Source: total_amount of alipay.trade.page.pay.
+        """
+        if not _YUAN.fullmatch(text):
+            raise InvalidAmount(text)
+        return cls(int(Decimal(text) * 100))
+
+    def to_yuan(self) -> str:
+        """The amount as Alipay reads it: yuan with two decimals, no grouping ("88.80")."""
+        return f"{Decimal(self.fen) / 100:.2f}"
+
+    def __str__(self) -> str:
+        """The amount as people read it: "¥88.80", grouped from 10,000 yuan ("¥12,345.60")."""
+        yuan = Decimal(self.fen) / 100
+        return f"¥{yuan:,.2f}" if abs(yuan) >= 10_000 else f"¥{yuan:.2f}"

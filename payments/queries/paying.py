@@ -1,0 +1,185 @@
+"""What a paying page shows: one read, and the one state it is in."""
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.conf import settings
+from django.db import connection
+
+from payments.alipay.facts import TradeStatus
+from payments.models import Order, Transaction
+from payments.money import Money
+
+PAYING = """
+SELECT o.id, o.number, o.token, o.title, o.total_fen, o.state, o.created_at, o.expires_at, o.paid_at, o.closed_at, a.name,
+       t.id, t.scene, t.state, t.qr_code, t.in_doubt, t.refused, t.created_at, t.time_expire, t.scanned_at, t.asked_at,
+       t.wanted_at, t.heard_at, t.heard_status, t.next_check_at,
+       EXISTS (
+           SELECT FROM payments_transaction x
+           WHERE x.order_id = o.id AND x.state = 'paid' AND x.id IS DISTINCT FROM o.paid_by_id
+       ),
+       clock_timestamp()
+FROM payments_order o
+JOIN payments_merchantaccount a ON a.id = o.account_id
+LEFT JOIN LATERAL (
+    SELECT * FROM payments_transaction t
+    WHERE t.order_id = o.id AND (NOT t.superseded OR t.id = o.paid_by_id)
+    ORDER BY (t.id = o.paid_by_id) DESC NULLS LAST, t.id DESC LIMIT 1
+) t ON true
+WHERE o.token = %(token)s
+"""
+ANSWER_WAIT = timedelta(seconds=10)  # so long "checking" may stand before it becomes "we don't know yet"
+
+
+class PayState(StrEnum):
+    """What a paying page says; the numbers are those of its states in the design."""
+
+    PREPARING = "preparing"  # 5.1
+    CHOOSING = "choosing"  # no attempt yet
+    WAITING = "waiting"  # 5.2
+    SCANNED = "scanned"  # 5.3
+    CHECKING = "checking"  # 5.4
+    NOT_SEEN = "not_seen"  # 5.5
+    PAID = "paid"  # 5.6
+    PAID_TWICE = "paid_twice"  # 5.11
+    EXPIRED = "expired"  # 5.7, the order still kept
+    CLOSED = "closed"  # 5.7, the order over
+    PAID_LATE = "paid_late"  # 5.11
+    REFUSED = "refused"  # 5.8
+    IN_DOUBT = "in_doubt"  # 5.9
+
+
+FINAL = frozenset({PayState.PAID, PayState.PAID_TWICE, PayState.PAID_LATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """One order and the attempt that is shown for it, as of the database's `now`. Times are aware."""
+
+    order_id: int
+    number: str
+    token: str
+    title: str
+    total_fen: int
+    order_state: str
+    placed_at: datetime
+    expires_at: datetime
+    paid_at: datetime | None
+    closed_at: datetime | None
+    merchant: str
+    attempt_id: int | None
+    scene: str | None
+    attempt_state: str | None
+    qr_code: str | None
+    in_doubt: bool | None
+    refused: bool | None
+    attempt_created_at: datetime | None
+    time_expire: datetime | None
+    scanned_at: datetime | None
+    asked_at: datetime | None
+    wanted_at: datetime | None
+    heard_at: datetime | None
+    heard_status: str | None
+    next_check_at: datetime | None
+    has_surplus: bool
+    now: datetime
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_fen)
+
+    @property
+    def number_tail(self) -> str:
+        return self.number[-4:]
+
+    @property
+    def state(self) -> PayState:
+        """The one state this page is in: facts first, then clocks, then what the buyer asked."""
+        if self.order_state == Order.State.CLOSED:
+            return PayState.PAID_LATE if self.has_surplus else PayState.CLOSED
+        if self.order_state != Order.State.AWAITING_PAYMENT:
+            return PayState.PAID_TWICE if self.has_surplus else PayState.PAID
+        if self.attempt_id is None:
+            return PayState.EXPIRED if self.now >= self.expires_at else PayState.CHOOSING
+        if self.attempt_state == Transaction.State.CLOSED:
+            return PayState.REFUSED if self.refused else PayState.EXPIRED
+        if self.in_doubt and self.attempt_state == Transaction.State.PRESENTED:
+            return PayState.IN_DOUBT
+        return self._of_live_attempt()
+
+    def _of_live_attempt(self) -> PayState:
+        over_at = min(self.expires_at, self.time_expire or self.expires_at)
+        if self.now >= over_at:
+            return self._once_answered(since=over_at, then=PayState.EXPIRED)
+        if self.attempt_state == Transaction.State.CREATED:
+            return PayState.PREPARING
+        if self.wanted_at is not None:
+            return self._once_answered(
+                since=self.wanted_at, then=PayState.SCANNED if self.scanned_at else PayState.NOT_SEEN
+            )
+        return PayState.SCANNED if self.scanned_at else PayState.WAITING
+
+    def _once_answered(self, *, since: datetime, then: PayState) -> PayState:
+        """`then` when Alipay has answered since; until that "checking", and after a while "we don't know"."""
+        if self.heard_at is not None and self.heard_at >= since:
+            return then
+        return PayState.CHECKING if self.now - since < ANSWER_WAIT else PayState.IN_DOUBT
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the attempt could still become paid."""
+        return self.attempt_state in Transaction.UNSETTLED
+
+    @property
+    def may_pay(self) -> bool:
+        """Whether a way to pay may be offered: never beside an attempt whose end is uncertain."""
+        least = timedelta(seconds=settings.PAYMENTS["least_life_s"])
+        offered = {
+            PayState.CHOOSING,
+            PayState.WAITING,
+            PayState.NOT_SEEN,
+            PayState.SCANNED,
+            PayState.REFUSED,
+            PayState.EXPIRED,
+        }
+        return self.state in offered and self.expires_at - self.now >= least
+
+    @property
+    def seconds_left(self) -> int:
+        """Until the shown attempt ends; 0 when it has."""
+        over_at = min(self.expires_at, self.time_expire or self.expires_at)
+        return max(0, int((over_at - self.now).total_seconds()))
+
+    @property
+    def was_unanswered_after_return(self) -> bool:
+        return self.wanted_at is not None and self.heard_status == TradeStatus.ABSENT
+
+    @property
+    def version(self) -> str:
+        """Changes exactly when the shown block does."""
+        state = self.state
+        checked = self.heard_at if state in (PayState.NOT_SEEN, PayState.EXPIRED) else None
+        shown = (state, self.order_state, self.attempt_id, self.qr_code, self.expires_at, self.may_pay, checked)
+        return f"{zlib.crc32(repr(shown).encode()):08x}"
+
+    @property
+    def next_ms(self) -> int:
+        """When the page should look again; 0 when nothing can change any more."""
+        state, age = self.state, self.now - (self.attempt_created_at or self.placed_at)
+        if state in FINAL:
+            return 0
+        if state in (PayState.EXPIRED, PayState.CLOSED):
+            return 30_000
+        if state is PayState.IN_DOUBT:
+            return 5_000 if age < timedelta(minutes=30) else 30_000
+        return 1_000 if age < timedelta(minutes=3) or state in (PayState.SCANNED, PayState.CHECKING) else 2_000
+
+
+def paying(token: str) -> Paying | None:
+    """What the paying page of this token shows now: one indexed read. None for an unknown token."""
+    with connection.cursor() as cursor:
+        cursor.execute(PAYING, {"token": token})
+        row = cursor.fetchone()
+    return Paying(*row) if row else None

@@ -1,0 +1,134 @@
+"""The pretend Alipay's own book: its trades, and the file they are kept in. Knows nothing of the shop."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from payments.alipay.facts import TradeStatus
+from payments.money import Money
+
+OFFERED = "OFFERED"  # a QR code or page that nobody has opened: no trade yet
+
+
+@dataclass(slots=True)
+class Trade:
+    """One number at Alipay. Amounts in fen, times aware; trade_no is empty until a buyer scans or logs in."""
+
+    out_trade_no: str
+    total_fen: int
+    subject: str
+    product: str
+    content: str
+    notify_url: str = ""
+    return_url: str = ""
+    passback_params: str = ""
+    time_expire: datetime | None = None
+    qr_code: str = ""
+    status: str = OFFERED
+    trade_no: str = ""
+    created_at: datetime | None = None
+    paid_at: datetime | None = None
+    closed_at: datetime | None = None
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_fen)
+
+    @property
+    def exists(self) -> bool:
+        return self.status != OFFERED
+
+    @property
+    def is_paid(self) -> bool:
+        return self.status in (TradeStatus.PAID, TradeStatus.FINISHED)
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One notice on its way. fields are signed anew for each try; answers are what the shop said so far."""
+
+    notify_id: str
+    url: str
+    fields: dict[str, str]
+    next_at: datetime | None
+    tries: int = 0
+    answers: list[str] = field(default_factory=list)
+
+    @property
+    def is_done(self) -> bool:
+        return self.next_at is None
+
+
+class Book:
+    """Trades by number and deliveries by id. With a file, every change is appended to it, and a start reads it back."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.trades: dict[str, Trade] = {}
+        self.deliveries: dict[str, Delivery] = {}
+        self._by_trade_no: dict[str, Trade] = {}
+        self._by_code: dict[str, Trade] = {}
+        self._path = path
+        if path is not None and path.exists():
+            for line in path.read_text().splitlines():
+                self._read(line)
+            self._compact(path)
+
+    def keep(self, record: Trade | Delivery) -> None:
+        """Remember a new or changed record."""
+        self._enter(record)
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(_line(record))
+
+    def by_trade_no(self, trade_no: str) -> Trade | None:
+        return self._by_trade_no.get(trade_no)
+
+    def by_code(self, code: str) -> Trade | None:
+        """The trade whose QR code ends in this code."""
+        return self._by_code.get(code)
+
+    def waiting(self) -> Iterator[Delivery]:
+        return (delivery for delivery in self.deliveries.values() if not delivery.is_done)
+
+    def _read(self, line: str) -> None:
+        try:
+            name, values = json.loads(line, object_hook=_with_times)
+        except ValueError:
+            return  # the last line of a process that was killed while writing
+        self._enter(Trade(**values) if name == "trade" else Delivery(**values))
+
+    def _enter(self, record: Trade | Delivery) -> None:
+        if isinstance(record, Delivery):
+            self.deliveries[record.notify_id] = record
+            return
+        self.trades[record.out_trade_no] = record
+        if record.trade_no:
+            self._by_trade_no[record.trade_no] = record
+        if record.qr_code:
+            self._by_code[record.qr_code.rsplit("/", 1)[-1]] = record
+
+    def _records(self) -> Iterator[Trade | Delivery]:
+        yield from self.trades.values()
+        yield from self.deliveries.values()
+
+    def _compact(self, path: Path) -> None:
+        fresh = path.with_suffix(".new")
+        fresh.write_text("".join(_line(record) for record in self._records()))
+        fresh.replace(path)
+
+
+def _line(record: Trade | Delivery) -> str:
+    return json.dumps([type(record).__name__.lower(), asdict(record)], ensure_ascii=False, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"time": value.isoformat()}
+    raise TypeError(type(value).__name__)
+
+
+def _with_times(values: dict[str, Any]) -> Any:
+    return datetime.fromisoformat(values["time"]) if values.keys() == {"time"} else values

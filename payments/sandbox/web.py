@@ -1,0 +1,275 @@
+"""The pretend Alipay's wires: gateway, cashier, wallet, notices, and the control door for tests and demos."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import aiohttp
+import structlog
+from aiohttp import web
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from payments.alipay.requests import PAGE_PAY, WAP_PAY
+from payments.sandbox.alipay import Alipay, Refused
+from payments.sandbox.book import Delivery, Trade
+from payments.sandbox.notices import after_try, announce
+
+logger = structlog.get_logger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+TRY_S = 15.0
+
+
+class Site:
+    """One running pretend Alipay. Everything happens on one event loop, so the core needs no locks."""
+
+    def __init__(self, alipay: Alipay, *, timescale: float) -> None:
+        self.alipay = alipay
+        self.timescale = timescale
+        self.is_muted = False
+        self.more_to_send = asyncio.Event()
+
+    def application(self) -> web.Application:
+        application = web.Application(client_max_size=1024 * 1024)
+        application.router.add_static("/static/", settings.ROOT / "static")
+        application.add_routes([
+            web.get("/", self.home),
+            web.route("*", "/gateway.do", self.gateway),
+            web.get("/cashier/{number}", self.cashier),
+            web.post("/cashier/{number}/{step:login|pay|quit}", self.at_cashier),
+            web.get("/qr/{code}", self.wallet),
+            web.post("/qr/{code}/{step:scan|pay}", self.at_wallet),
+            web.post("/language", self.language),
+            web.get("/control/book", self.control_book),
+            web.post("/control/pay", self.control_pay),
+            web.post("/control/scan", self.control_scan),
+            web.post("/control/resend", self.control_resend),
+            web.post("/control/faults", self.control_faults),
+            web.get("/healthz", self.healthz),
+        ])  # fmt: skip
+        application.cleanup_ctx.append(self._sending)
+        return application
+
+    # --- Alipay's own addresses ----------------------------------------------------------------------------------
+
+    async def gateway(self, request: web.Request) -> web.StreamResponse:
+        """gateway.do: parameters from query, body or both. Always 200 and text/html, as the real one."""
+        params = await _params(request)
+        if params.get("method") not in (PAGE_PAY, WAP_PAY):
+            return web.Response(text=self.alipay.answer(params, _now()), content_type="text/html", charset="utf-8")
+        try:
+            trade = self.alipay.open_page(params, _now())
+        except Refused as refusal:
+            return self._page(request, "refused", refusal=refusal.fields)
+        raise web.HTTPSeeOther(f"/cashier/{trade.out_trade_no}")
+
+    async def cashier(self, request: web.Request) -> web.StreamResponse:
+        trade = self._trade(request.match_info["number"])
+        return self._page(request, "cashier", trade=trade)
+
+    async def at_cashier(self, request: web.Request) -> web.StreamResponse:
+        trade = self._trade(request.match_info["number"])
+        step = request.match_info["step"]
+        try:
+            if step == "login":
+                self.alipay.enter(trade, _now())
+                raise web.HTTPSeeOther(f"/cashier/{trade.out_trade_no}")
+            if step == "pay":
+                self._pay(trade)
+        except Refused as refusal:
+            return self._page(request, "refused", refusal=refusal.fields)
+        back = trade.return_url
+        if back and step == "pay":
+            back += ("&" if "?" in back else "?") + urlencode(self.alipay.signed_return(trade, _now()))
+        raise web.HTTPSeeOther(back or f"/cashier/{trade.out_trade_no}")
+
+    async def wallet(self, request: web.Request) -> web.StreamResponse:
+        """What a phone shows after scanning. Opening the address is not yet a scan: browsers look ahead."""
+        return self._page(request, "wallet", trade=self._scanned(request), code=request.match_info["code"])
+
+    async def at_wallet(self, request: web.Request) -> web.StreamResponse:
+        trade = self._scanned(request)
+        try:
+            if request.match_info["step"] == "scan":
+                self.alipay.enter(trade, _now())
+            else:
+                self._pay(trade)
+        except Refused as refusal:
+            return self._page(request, "refused", refusal=refusal.fields)
+        raise web.HTTPSeeOther(f"/qr/{request.match_info['code']}")
+
+    # --- for people ----------------------------------------------------------------------------------------------
+
+    async def home(self, request: web.Request) -> web.StreamResponse:
+        """Trades and deliveries, newest first."""
+        self.alipay.tick(_now())
+        book = self.alipay.book
+        trades, deliveries = list(book.trades.values())[::-1][:100], list(book.deliveries.values())[::-1][:100]
+        return self._page(request, "home", trades=trades, deliveries=deliveries, muted=self.is_muted)
+
+    async def language(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        response = web.HTTPSeeOther(request.headers.get("Referer", "/"))
+        response.set_cookie("language", "en" if form.get("language") == "en" else "zh-hans")
+        return response
+
+    # --- the control door ----------------------------------------------------------------------------------------
+
+    async def control_book(self, _request: web.Request) -> web.StreamResponse:
+        self.alipay.tick(_now())
+        trades = [
+            {
+                "out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no, "trade_status": trade.status,
+                "total_amount": trade.total.to_yuan(), "refunds": [],
+            }
+            for trade in self.alipay.book.trades.values() if trade.exists
+        ]  # fmt: skip
+        return web.json_response({"trades": trades})
+
+    async def control_pay(self, request: web.Request) -> web.StreamResponse:
+        return await self._control(request, self._pay)
+
+    async def control_scan(self, request: web.Request) -> web.StreamResponse:
+        return await self._control(request, lambda trade: self.alipay.enter(trade, _now()))
+
+    async def control_resend(self, request: web.Request) -> web.StreamResponse:
+        """Send the last notice about a number once more, as Alipay's console does."""
+        number = (await _control_params(request)).get("out_trade_no", "")
+        sent = [each for each in self.alipay.book.deliveries.values() if each.fields["out_trade_no"] == number]
+        if not sent:
+            return web.json_response({"error": "no notice was sent about this number"}, status=404)
+        answer = await self._try(sent[-1])
+        return web.json_response({"out_trade_no": number, "answer": answer})
+
+    async def control_faults(self, request: web.Request) -> web.StreamResponse:
+        """mute=true keeps notices back, mute=false lets them go."""
+        wanted = (await _control_params(request)).get("mute")
+        if wanted is None:
+            return web.json_response({"error": "known faults: mute"}, status=400)
+        self.is_muted = wanted.lower() in ("1", "true", "on")
+        self.more_to_send.set()
+        return web.json_response({"mute": self.is_muted})
+
+    async def healthz(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok")
+
+    async def _control(self, request: web.Request, act: Callable[[Trade], Trade]) -> web.StreamResponse:
+        params = await _control_params(request)
+        trade = self._named(params)
+        if trade is None:
+            return web.json_response({"error": "no such trade, code or page"}, status=404)
+        try:
+            act(trade)
+        except Refused as refusal:
+            return web.json_response({"error": refusal.fields["sub_code"], "trade_status": trade.status}, status=409)
+        return web.json_response(
+            {"out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no, "trade_status": trade.status}
+        )
+
+    def _named(self, params: dict[str, str]) -> Trade | None:
+        """The trade a control request means: by its number, or by the signed address a browser would open."""
+        known = self.alipay.book.trades.get(params.get("out_trade_no", ""))
+        if known is not None:
+            return known
+        address = dict(parse_qsl(urlsplit(params.get("url", "")).query, keep_blank_values=True))
+        with contextlib.suppress(Refused):
+            return self.alipay.open_page(address, _now())
+        return None
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _trade(self, number: str) -> Trade:
+        return self._current(self.alipay.book.trades.get(number))
+
+    def _scanned(self, request: web.Request) -> Trade:
+        return self._current(self.alipay.book.by_code(request.match_info["code"]))
+
+    def _current(self, trade: Trade | None) -> Trade:
+        if trade is None:
+            raise web.HTTPNotFound
+        self.alipay.tick(_now(), trade)
+        return trade
+
+    def _pay(self, trade: Trade) -> Trade:
+        self.alipay.pay(trade, _now())
+        announce(self.alipay, trade, _now())
+        self.more_to_send.set()
+        return trade
+
+    def _page(self, request: web.Request, name: str, **values: Any) -> web.Response:
+        wanted = request.cookies.get("language") or request.headers.get("Accept-Language", "zh")[:2]
+        language = "en" if wanted == "en" else "zh-hans"
+        with translation.override(language):
+            text = render_to_string(f"sandbox/{name}.html", {**values, "LANGUAGE_CODE": language})
+        return web.Response(text=text, content_type="text/html", charset="utf-8")
+
+    async def _sending(self, _application: web.Application) -> Any:
+        async with aiohttp.ClientSession(trust_env=False) as self._session:
+            sending = asyncio.create_task(self._send_for_ever())
+            yield
+            sending.cancel()
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            self.more_to_send.clear()
+            now = _now()
+            due = [each for each in self.alipay.book.waiting() if each.next_at is not None and each.next_at <= now]
+            if due and not self.is_muted:
+                await asyncio.gather(*map(self._try, due))
+                continue
+            later = [
+                each.next_at for each in self.alipay.book.waiting() if each.next_at is not None and each.next_at > now
+            ]
+            pause = (min(later) - now).total_seconds() if later and not self.is_muted else None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.more_to_send.wait(), pause)
+
+    async def _try(self, delivery: Delivery) -> str:
+        fields = self.alipay.signed_notice(delivery.fields, _now())
+        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+        try:
+            async with self._session.post(
+                delivery.url, data=urlencode(fields).encode(), headers=headers, allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=TRY_S),
+            ) as response:  # fmt: skip
+                text = (await response.content.read(1024)).decode(errors="replace")
+                answer = text if response.status == 200 else f"HTTP {response.status}: {text}"
+        except (aiohttp.ClientError, TimeoutError) as error:
+            answer = f"{type(error).__name__}"
+        after_try(self.alipay, delivery, answer, _now(), timescale=self.timescale)
+        logger.info("notice_sent", number=fields["out_trade_no"], answer=answer, tries=delivery.tries)
+        return answer
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _params(request: web.Request) -> dict[str, str]:
+    """A gateway request's parameters in the charset its query names; GBK where it names none."""
+    query = request.rel_url.raw_query_string
+    charset = dict(parse_qsl(query)).get("charset", "gbk")
+    if charset.lower() not in ("utf-8", "gbk"):
+        charset = "utf-8"
+    body = (await request.read()).decode("ascii", "replace") if request.can_read_body else ""
+    both = parse_qsl(query, keep_blank_values=True, encoding=charset) + parse_qsl(
+        body, keep_blank_values=True, encoding=charset
+    )
+    return dict(both)
+
+
+async def _control_params(request: web.Request) -> dict[str, str]:
+    """Form or JSON, whatever its content type says; values as text."""
+    if request.content_type == "application/json":
+        try:
+            values = await request.json()
+        except ValueError:
+            values = {}
+        return {
+            str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
+        }
+    return {name: str(value) for name, value in (await request.post()).items()}

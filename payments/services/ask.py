@@ -1,0 +1,94 @@
+"""Ask Alipay about attempts and settle what it says: for the poller, the closer, and for people who wait."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+
+from payments import gateway
+from payments.alipay.facts import TradeFacts
+from payments.alipay.outcomes import Done
+from payments.models import GatewayCall, Transaction
+from payments.models.clock import database_now
+from payments.models.settling import AskedQuery
+from payments.models.transaction import Heard
+from payments.services.settle import Settled, settle
+
+logger = structlog.get_logger(__name__)
+
+
+def ask_now(attempt: Transaction, *, actor: str) -> bool:
+    """One query for somebody who is waiting, unless Alipay was asked a moment ago. True when it was asked now."""
+    now = database_now()
+    lately = now - timedelta(seconds=settings.PAYMENTS["ask_again_s"])
+    if not Transaction.objects.claim_one(attempt.pk, now=now, lease=lease(1), not_since=lately):
+        return False
+    ask_about([attempt], actor=actor, deadline_s=settings.PAYMENTS["page_deadline_s"])
+    return True
+
+
+def ask_about(
+    attempts: Sequence[Transaction], *, actor: str, deadline_s: float | None = None
+) -> dict[int, Settled | None]:
+    """Query Alipay about claimed attempts and settle the answers. By transaction id; None where no certain answer came."""
+    by_account: dict[int, list[Transaction]] = defaultdict(list)
+    for attempt in attempts:
+        by_account[attempt.account_id].append(attempt)
+    outcomes: dict[int, Settled | None] = {}
+    for group in by_account.values():
+        outcomes |= _ask_group(group, actor, deadline_s or settings.PAYMENTS["call_deadline_s"])
+    return outcomes
+
+
+def _ask_group(attempts: list[Transaction], actor: str, deadline_s: float) -> dict[int, Settled | None]:
+    merchant = gateway.merchant_of(attempts[0].account)
+    source, answers = gateway.ask(merchant, [each.out_trade_no for each in attempts], deadline_s=deadline_s)
+    facts = [answer.answer for answer in answers if isinstance(answer, Done)]
+    settled = dict(zip((fact.out_trade_no for fact in facts), _settle(facts, source, actor), strict=True))
+    unanswered = [str(answer) for answer in answers if not isinstance(answer, Done)]
+    if unanswered:
+        _journal_unanswered(merchant, source, unanswered, asked=len(attempts))
+    _plan_next(attempts, {fact.out_trade_no: fact for fact in facts}, source.started_at)
+    return {each.pk: settled.get(each.out_trade_no) for each in attempts}
+
+
+def _settle(facts: list[TradeFacts], source: AskedQuery, actor: str) -> list[Settled]:
+    return settle(facts, source=source, actor=actor) if facts else []
+
+
+def _journal_unanswered(merchant: gateway.Merchant, source: AskedQuery, unanswered: list[str], *, asked: int) -> None:
+    """A batch that got no certain answer for some numbers leaves a row too, for the next reader's question "why"."""
+    GatewayCall.objects.create(
+        account=merchant.account, method="alipay.trade.query", purpose="query", outcome=GatewayCall.Outcome.UNKNOWN,
+        why=f"{len(unanswered)} of {asked}: {unanswered[0]}"[:200], started_at=source.started_at, ended_at=database_now(),
+    )  # fmt: skip
+    logger.warning("queries_unanswered", count=len(unanswered), asked=asked, first=unanswered[0])
+
+
+def _plan_next(attempts: list[Transaction], facts: dict[str, TradeFacts], asked_at: datetime) -> None:
+    """Note what was heard and when to ask again. Attempts that were settled just now are left alone by the statement."""
+    Transaction.objects.note_heard(
+        [
+            Heard(
+                transaction_id=each.pk,
+                status=facts[each.out_trade_no].status if each.out_trade_no in facts else "",
+                at=asked_at,
+                next_check_at=asked_at + rung(each.checks),
+            )
+            for each in attempts
+        ]
+    )
+
+
+def rung(checks: int) -> timedelta:
+    """How long to wait after the n-th question. A page that is open brings the next one forward."""
+    ladder = settings.PAYMENTS["ladder_s"]
+    return timedelta(seconds=ladder[min(checks, len(ladder) - 1)])
+
+
+def lease(limit: int) -> timedelta:
+    """How long a claim of `limit` rows may take at worst: every call to its deadline, and half a minute."""
+    rounds = -(-limit // settings.PAYMENTS["batch_connections"])
+    return timedelta(seconds=rounds * settings.PAYMENTS["call_deadline_s"] + 30)

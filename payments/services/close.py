@@ -1,0 +1,131 @@
+"""End attempts and orders: at Alipay first, and here only when Alipay says unpaid and time and grace are over."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from payments import gateway
+from payments.alipay import requests
+from payments.alipay.answers import read_close
+from payments.alipay.facts import TradeStatus
+from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
+from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction
+from payments.models.clock import database_now
+from payments.services import ask
+
+logger = structlog.get_logger(__name__)
+Result = Done[str] | CertainlyNot | Unknown
+
+
+def close_due(*, limit: int) -> int:
+    """Claim attempts whose time and grace are over, ask Alipay, and close those that it calls unpaid; then their orders.
+
+    Safe to run twice or never. Returns how many attempts were looked at.
+    """
+    claimed = Transaction.objects.claim_due("close_due_at", now=database_now(), lease=ask.lease(limit), limit=limit)
+    asked_at = database_now()
+    outcomes = ask.ask_about(claimed, actor="closer")
+    for attempt in claimed:
+        if outcomes[attempt.pk] is None:
+            _still_unknown(attempt, asked_at)
+        else:
+            _close_if_unpaid(attempt)
+    for order_id in _orders_over(database_now(), limit):
+        close_order(order_id)
+    return len(claimed)
+
+
+def retire(attempt: Transaction, *, actor: str) -> bool:
+    """Take an attempt out of use before another one starts. False while Alipay gives no certain answer, or says paid.
+
+    A trade that exists is closed at Alipay. Where none exists yet, none can be closed: its code leaves the page and it
+    stays watched, for the code may still be paid from somewhere else.
+    """
+    match _close_at_alipay(attempt, actor=actor, deadline_s=settings.PAYMENTS["page_deadline_s"]):
+        case Done():
+            return True
+        case CertainlyNot(next=Next.WAIT):
+            with transaction.atomic(durable=True):
+                Order.objects.locked(attempt.order_id)
+                if Transaction.objects.mark_superseded(attempt.pk):
+                    AuditEvent.objects.add(attempt, "superseded", actor=actor)
+            return True
+        case Unknown():
+            Transaction.objects.mark_in_doubt(attempt.pk, next_check_at=database_now())
+    ask.ask_about([attempt], actor=actor, deadline_s=settings.PAYMENTS["page_deadline_s"])
+    return Transaction.objects.filter(pk=attempt.pk, state=Transaction.State.CLOSED).exists()
+
+
+def close_order(order_id: int) -> bool:
+    """Close an unpaid order whose time and grace are over and whose attempts are all ended. True for the one who did."""
+    now = database_now()
+    with transaction.atomic(durable=True):
+        order = Order.objects.locked(order_id)
+        if Transaction.objects.unsettled().filter(order=order).exists():
+            return False
+        if not Order.objects.mark_closed(order_id, expired_before=now - _grace(), now=now):
+            return False
+        AuditEvent.objects.add(order, "closed", actor="closer", state=Order.State.CLOSED)
+        OutboxMessage.objects.create(
+            topic="order.closed", dedupe_key=f"order.closed:{order_id}", payload={"order_id": order_id}
+        )
+    logger.info("order_closed", order=order.number)
+    return True
+
+
+def _orders_over(now: datetime, limit: int) -> list[int]:
+    """Orders awaiting payment past their time and grace, with no attempt that could still be paid."""
+    over = Order.objects.filter(state=Order.State.AWAITING_PAYMENT, expires_at__lte=now - _grace())
+    live = Transaction.objects.unsettled().filter(order=OuterRef("pk"))
+    return list(over.filter(~Exists(live)).order_by("expires_at").values_list("pk", flat=True)[:limit])
+
+
+def _close_if_unpaid(attempt: Transaction) -> None:
+    attempt.refresh_from_db()
+    if attempt.state not in Transaction.UNSETTLED:
+        return
+    if attempt.heard_status == TradeStatus.ABSENT:
+        with transaction.atomic(durable=True):
+            _mark_closed(attempt, actor="closer", action="closed_unused")
+    else:  # anything but a certain answer leaves the attempt to the next round: its lease brings it back
+        _close_at_alipay(attempt, actor="closer", deadline_s=settings.PAYMENTS["call_deadline_s"])
+
+
+def _close_at_alipay(attempt: Transaction, *, actor: str, deadline_s: float) -> Result:
+    """One close call. Where Alipay closed the trade, the attempt is closed here in the same commit."""
+
+    def finish(result: Result) -> Result:
+        if isinstance(result, Done):
+            _mark_closed(attempt, actor=actor, action="closed")
+        return result
+
+    return gateway.call(
+        attempt,
+        requests.close(attempt.out_trade_no),
+        purpose="close",
+        read=lambda body, who: read_close(body, who=who, out_trade_no=attempt.out_trade_no),
+        finish=finish,
+        deadline_s=deadline_s,
+    )
+
+
+def _mark_closed(attempt: Transaction, *, actor: str, action: str) -> None:
+    Order.objects.locked(attempt.order_id)
+    if Transaction.objects.mark_closed(attempt.pk, now=database_now()):
+        AuditEvent.objects.add(attempt, action, actor=actor, state=Transaction.State.CLOSED)
+
+
+def _still_unknown(attempt: Transaction, asked_at: datetime) -> None:
+    """No certain answer long after the end: a person looks, and we go on asking."""
+    if attempt.time_expire + _grace() + timedelta(seconds=settings.PAYMENTS["doubt_s"]) < asked_at:
+        Case.objects.open_once(
+            Case.Kind.STUCK, f"transaction:{attempt.pk}", evidence=f"transaction:{attempt.pk}",
+            amount_fen=attempt.amount_fen, out_trade_no=attempt.out_trade_no,
+        )  # fmt: skip
+
+
+def _grace() -> timedelta:
+    return timedelta(seconds=settings.PAYMENTS["grace_s"])

@@ -1,0 +1,112 @@
+"""Place an order: what is owed is frozen here, and never computed again."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from payments.alipay.clock import BEIJING
+from payments.errors import KeyReused, OrderRefused
+from payments.models import AuditEvent, IdempotencyRecord, MerchantAccount, Order, OrderLine
+from payments.money import Money
+
+NOTHING = Money(0)
+MOST = Money(100_000_000_00)  # Alipay takes 0.01 to 100,000,000 yuan; source: dossier 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One priced line, as the shop hands it over."""
+
+    title: str
+    unit_price: Money
+    quantity: int = 1
+
+
+def place_order(
+    *,
+    lines: Sequence[Line],
+    title: str,
+    language: str,
+    caller: str,
+    now: datetime,
+    key: str = "",
+    shipping: Money = NOTHING,
+    discount: Money = NOTHING,
+    contact_email: str = "",
+    life: timedelta | None = None,
+) -> Order:
+    """Freeze priced lines into an order that awaits payment until `now` + `life` (default: the setting).
+
+    caller   who places it: "command", "buyer:…"
+    key      the caller's idempotency key: the same key and content give the same order, however often
+    Raises OrderRefused (nothing owed, too much, no line), KeyReused (same key, other content).
+    """
+    goods = Money(sum(line.unit_price.fen * line.quantity for line in lines))
+    total = Money(goods.fen + shipping.fen - discount.fen)
+    if not lines or any(line.quantity < 1 or line.unit_price.fen < 0 for line in lines):
+        raise OrderRefused("an order needs lines with a quantity and a price")
+    if not NOTHING < total <= MOST:
+        raise OrderRefused(f"an order of {total} can't be paid: Alipay takes ¥0.01 to ¥100,000,000")
+    life = life or timedelta(seconds=settings.PAYMENTS["order_life_s"])
+    content = [[asdict(line) for line in lines], title, asdict(shipping), asdict(discount)]
+    request_hash = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+    with transaction.atomic():
+        earlier = _earlier(caller, key, request_hash)
+        if earlier is not None:
+            return earlier
+        order = Order.objects.create(
+            number=_new_number(now), token=secrets.token_urlsafe(24), account=_account(), title=title[:256],
+            goods_fen=goods.fen, shipping_fen=shipping.fen, discount_fen=discount.fen, total_fen=total.fen,
+            language=language, contact_email=contact_email or None, created_at=now, expires_at=now + life,
+        )  # fmt: skip
+        OrderLine.objects.bulk_create(
+            OrderLine(
+                order=order,
+                position=at,
+                title=line.title[:256],
+                unit_price_fen=line.unit_price.fen,
+                quantity=line.quantity,
+            )
+            for at, line in enumerate(lines, start=1)
+        )
+        AuditEvent.objects.add(order, "placed", actor=caller, state=order.state)
+        if key:
+            IdempotencyRecord.objects.filter(caller=caller, key=key).update(answer={"order_id": order.pk})
+    return order
+
+
+def _earlier(caller: str, key: str, request_hash: str) -> Order | None:
+    """The order this key has made already, or None after reserving the key. A parallel request with it waits here."""
+    if not key:
+        return None
+    try:
+        with transaction.atomic():
+            IdempotencyRecord.objects.create(caller=caller, key=key, request_hash=request_hash, answer={})
+    except IntegrityError:
+        record = IdempotencyRecord.objects.get(caller=caller, key=key)
+        if record.request_hash != request_hash:
+            raise KeyReused(f"the key {key!r} was used for another order") from None
+        return Order.objects.get(pk=record.answer["order_id"])
+    return None
+
+
+def _account() -> MerchantAccount:
+    account = MerchantAccount.objects.filter(is_active=True).order_by("pk").first()
+    if account is None:
+        raise OrderRefused("no Alipay account is connected: run `manage.py connect_alipay`")
+    return account
+
+
+def _new_number(now: datetime) -> str:
+    """16 digits, read in groups of four: the Beijing date and ten that can't be guessed from another order's."""
+    while True:
+        number = f"{now.astimezone(BEIJING):%y%m%d}{secrets.randbelow(10**10):010d}"
+        if not Order.objects.filter(number=number).exists():
+            return number

@@ -1,0 +1,18 @@
+"""The poller: the answer to every lost notice."""
+
+from payments.models import Transaction
+from payments.models.clock import database_now
+from payments.services import ask, start_payment
+
+
+def ask_about_due(*, limit: int) -> int:
+    """Claim attempts whose next check has come, ask Alipay about all of them at once, settle what it says.
+
+    Safe to run twice or never: the due time is a column, and claiming moves it on. Returns how many were asked about.
+    """
+    claimed = Transaction.objects.claim_due("next_check_at", now=database_now(), lease=ask.lease(limit), limit=limit)
+    ask.ask_about(claimed, actor="poll")
+    for attempt in claimed:
+        if attempt.state == Transaction.State.CREATED:
+            start_payment.resume(attempt)
+    return len(claimed)

@@ -1,0 +1,152 @@
+"""The one door for every fact: whatever Alipay says about a trade, through whichever channel, is applied here."""
+
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from django.db import IntegrityError, OperationalError, connection
+
+from payments.alipay.facts import RefundFacts, TradeFacts, TradeStatus
+from payments.models import Case, InboundMessage, Transaction
+from payments.models.settling import AskedQuery, Fact, HeardNotice, Moved, apply_facts
+
+logger = structlog.get_logger(__name__)
+TRIES = 3  # for deadlocks and serialization failures, which the database resolves by refusing one of two
+PAID = (TradeStatus.PAID, TradeStatus.FINISHED)
+SAYS = {
+    TradeStatus.PAID: "paid", TradeStatus.FINISHED: "paid", TradeStatus.CLOSED: "closed", TradeStatus.WAITING: "waiting",
+}  # fmt: skip
+
+
+class Settled(StrEnum):
+    """What became of one fact."""
+
+    PAYS_ORDER = "pays_order"
+    SURPLUS = "surplus"  # genuine money that pays no order: late, or beyond it
+    MOVED = "moved"  # scanned, or closed
+    BEFORE = "duplicate"  # known already
+    NOTHING = "nothing"  # no trade yet
+    CASE = "case"  # it doesn't fit: a person looks
+
+
+def settle(facts: Sequence[TradeFacts], *, source: HeardNotice | AskedQuery, actor: str) -> list[Settled]:
+    """Apply verified facts, each about another number. One statement; outside a transaction it commits by itself.
+
+    source  the notice or query that carried them, stored with its effect
+    actor   which door: "notice", "poll", "buyer", "staff:7"
+
+    Raises OperationalError when the database can't say; then nothing was applied.
+    """
+    rows = _applied(facts, source, actor)
+    puzzling = [row.out_trade_no for row in rows if row.state is None and _is_unjudged(row)]
+    known = Transaction.objects.filter(out_trade_no__in=puzzling, origin=Transaction.Origin.OURS) if puzzling else ()
+    attempts = {attempt.out_trade_no: attempt for attempt in known}
+    return [_outcome(fact, row, attempts.get(fact.out_trade_no), source) for fact, row in zip(facts, rows, strict=True)]
+
+
+def refuse_refund_facts(facts: RefundFacts, *, source: HeardNotice) -> Settled:
+    """A message about a refund never settles a payment: it is stored, and a person looks."""
+    nothing = TradeFacts(facts.app_id, facts.seller_id, facts.out_trade_no, TradeStatus.UNREADABLE)
+    (row,) = _applied([nothing], source, actor="notice")
+    if row.verdict != InboundMessage.Verdict.UNJUDGED:
+        return Settled.BEFORE
+    refunded = facts.refunded_total
+    return _case(
+        Case.Kind.REFUND_NOTICE, f"number:{facts.out_trade_no}:{facts.out_request_no}", row, source,
+        amount_fen=refunded.fen if refunded else None, trade_no=facts.trade_no or "", out_request_no=facts.out_request_no,
+    )  # fmt: skip
+
+
+def _applied(facts: Sequence[TradeFacts], source: HeardNotice | AskedQuery, actor: str) -> list[Moved]:
+    """settle.sql, tried again where the database resolved a conflict by refusing us; rows in the order of the facts."""
+    plain = [_plain(fact) for fact in facts]
+    for attempt in range(1, TRIES + 1):
+        try:
+            rows = {row.out_trade_no: row for row in apply_facts(plain, source=source, actor=actor)}
+            return [rows[fact.out_trade_no] for fact in facts]
+        except IntegrityError as error:
+            if "trade_no_once" not in str(error):
+                raise
+            if len(facts) > 1:  # one fact is at fault: the others go through on their own
+                return [row for fact in facts for row in _applied([fact], source.again(), actor)]
+            plain = [plain[0]._replace(says="nothing")]  # one trade for two numbers moves nothing, and judge() says why
+        except OperationalError as error:
+            if connection.in_atomic_block or attempt == TRIES or not _is_conflict(error):
+                raise
+            time.sleep(0.01 * attempt)
+    raise AssertionError("the last try either returned or raised")
+
+
+def _plain(fact: TradeFacts) -> Fact:
+    return Fact(
+        out_trade_no=fact.out_trade_no, app_id=fact.app_id, seller_id=fact.seller_id, trade_no=fact.trade_no,
+        says=SAYS.get(fact.status, "nothing"), finished=fact.status is TradeStatus.FINISHED,
+        total_fen=fact.total.fen if fact.total else None, receipt_fen=fact.receipt.fen if fact.receipt else None,
+        paid_at=fact.paid_at,
+    )  # fmt: skip
+
+
+def _is_conflict(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) in ("40P01", "40001")
+
+
+def _is_unjudged(row: Moved) -> bool:
+    return row.verdict in (None, InboundMessage.Verdict.UNJUDGED)
+
+
+def _outcome(fact: TradeFacts, row: Moved, attempt: Transaction | None, source: HeardNotice | AskedQuery) -> Settled:
+    if row.state == Transaction.State.PAID:
+        logger.info("settled", number=fact.out_trade_no, pays_order=row.pays_order, evidence=source.evidence)
+        return Settled.PAYS_ORDER if row.pays_order else Settled.SURPLUS
+    if row.state is not None:
+        return Settled.MOVED
+    if not _is_unjudged(row):
+        return Settled.CASE if row.verdict == InboundMessage.Verdict.CASE else Settled.BEFORE
+    kind = judge(attempt, fact)
+    if kind is not None:
+        subject = f"transaction:{attempt.pk}" if attempt else f"number:{fact.out_trade_no}"
+        return _case(
+            kind, subject, row, source, amount_fen=fact.total.fen if fact.total else None,
+            app_id=fact.app_id, seller_id=fact.seller_id, out_trade_no=fact.out_trade_no, trade_no=fact.trade_no or "",
+            trade_status=fact.status.value, total_amount=fact.total_text,
+        )  # fmt: skip
+    if attempt is not None and fact.status is TradeStatus.FINISHED:
+        Transaction.objects.mark_finished(attempt.pk)
+    _judged(row, InboundMessage.Verdict.DUPLICATE)
+    return Settled.NOTHING if fact.status is TradeStatus.ABSENT else Settled.BEFORE
+
+
+def judge(attempt: Transaction | None, fact: TradeFacts) -> Case.Kind | None:
+    """Which case a fact that moved nothing is; None for what we knew already. The gates of settle.sql as a table."""
+    if fact.status is TradeStatus.ABSENT:
+        return None
+    if attempt is None:
+        return Case.Kind.UNKNOWN_NUMBER
+    gates = [
+        (fact.app_id == attempt.app_id, Case.Kind.OTHER_APP),
+        (fact.seller_id == attempt.seller_id, Case.Kind.OTHER_SELLER),
+        (fact.status in SAYS and fact.total is not None and fact.trade_no is not None, Case.Kind.UNREADABLE),
+        (fact.total == attempt.amount, Case.Kind.OTHER_AMOUNT),
+        (attempt.trade_no in (None, fact.trade_no), Case.Kind.OTHER_TRADE),
+        (attempt.state == Transaction.State.PAID or fact.status not in PAID, Case.Kind.OTHER_TRADE),
+        (attempt.state != Transaction.State.PAID or fact.status is not TradeStatus.CLOSED, Case.Kind.CLOSED_AFTER_PAID),
+    ]
+    return next((kind for passed, kind in gates if not passed), None)
+
+
+def _case(kind: Case.Kind, subject: str, row: Moved, source: HeardNotice | AskedQuery, **facts: Any) -> Settled:
+    """Open the case first: should we die before the verdict is written, the repeat finds the case open already."""
+    amount_fen = facts.pop("amount_fen")
+    Case.objects.open_once(kind, subject[:100], evidence=source.evidence, amount_fen=amount_fen, **facts)
+    _judged(row, InboundMessage.Verdict.CASE, reason=kind)
+    logger.warning("facts_do_not_fit", kind=kind, subject=subject, evidence=source.evidence)
+    return Settled.CASE
+
+
+def _judged(row: Moved, verdict: InboundMessage.Verdict, reason: str = "") -> None:
+    if row.message_id is not None:
+        InboundMessage.objects.filter(pk=row.message_id, verdict=InboundMessage.Verdict.UNJUDGED).update(
+            verdict=verdict, reason=reason
+        )

@@ -1,0 +1,29 @@
+"""Celery's doors: each wakes one sweep. Due times are columns, so a task may run twice, late or never."""
+
+from celery import shared_task
+
+from payments.services import close, housekeeping, poll, relay_outbox
+
+
+@shared_task(ignore_result=True, soft_time_limit=170)  # under the lease: 500 ÷ 50 connections × 15 s + 30 s
+def poll_unsettled(**_from_newer_callers: object) -> None:
+    """Ask Alipay about attempts whose next check has come."""
+    poll.ask_about_due(limit=500)
+
+
+@shared_task(ignore_result=True, soft_time_limit=50)  # under the lease: 100 ÷ 50 connections × 15 s + 30 s
+def close_due(**_from_newer_callers: object) -> None:
+    """Close attempts and orders whose time and grace are over."""
+    close.close_due(limit=100)
+
+
+@shared_task(ignore_result=True, soft_time_limit=25)
+def relay_outbox_messages(**_from_newer_callers: object) -> None:
+    """Deliver follow-ups that are due."""
+    relay_outbox.relay_outbox(limit=100)
+
+
+@shared_task(ignore_result=True, soft_time_limit=300)
+def keep_house(**_from_newer_callers: object) -> None:
+    """Once a day: remove what nobody needs any more."""
+    housekeeping.keep_house()

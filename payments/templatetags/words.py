@@ -1,0 +1,57 @@
+"""How amounts, times and numbers are written for people."""
+
+from datetime import datetime, timedelta
+
+from django import template
+from django.utils import formats, timezone
+from django.utils.translation import get_language, gettext, ngettext
+
+from payments.money import Money
+
+register = template.Library()
+
+
+@register.filter
+def clock(moment: datetime | None) -> str:
+    """ "14:32" today, "23 Nov, 14:32" on another day; Beijing time."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    time_of_day = f"{local:%H:%M}"
+    if local.date() == timezone.localdate():
+        return time_of_day
+    if (get_language() or "").startswith("zh"):
+        return f"{local.month} 月 {local.day} 日 {time_of_day}"
+    return f"{local.day} {formats.date_format(local, 'M')}, {time_of_day}"
+
+
+@register.filter
+def minutes_left(seconds: int) -> str:
+    """Rounded down, in words: never a ticking clock."""
+    minutes = seconds // 60
+    if minutes < 1:
+        return gettext("less than a minute")
+    return ngettext("%(count)d minute", "%(count)d minutes", minutes) % {"count": minutes}
+
+
+@register.filter
+def grouped(number: str) -> str:
+    """An order number in groups of four, with spaces that don't break."""
+    return "\u00a0".join(number[at : at + 4] for at in range(0, len(number), 4))
+
+
+@register.filter
+def masked(address: str | None) -> str:
+    """ "a***@b.cn": enough to recognise one's own."""
+    name, _, host = (address or "").partition("@")
+    return f"{name[:1]}***@{host}" if host else ""
+
+
+@register.filter
+def yuan(fen: int) -> str:
+    return str(Money(fen))
+
+
+@register.filter
+def later(moment: datetime, seconds: int) -> datetime:
+    return moment + timedelta(seconds=seconds)

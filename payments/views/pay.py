@@ -1,0 +1,116 @@
+"""The paying page of one order, opened by its token from any browser, at any time."""
+
+from typing import Any
+
+import structlog
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from payments.errors import OrderRefused
+from payments.models import Order, Transaction
+from payments.queries.paying import Paying, PayState
+from payments.services.check_payment import check_payment
+from payments.services.start_payment import pay_address, start_payment
+from payments.services.watch import watch
+from payments.views.private import private
+from payments.views.qr import draw_png, draw_svg
+
+logger = structlog.get_logger(__name__)
+
+
+class SeeOther(HttpResponseRedirect):
+    """A repeat of the request by reload or back is a GET."""
+
+    status_code = 303
+
+
+@private
+@require_safe
+def page(request: HttpRequest, token: str) -> HttpResponse:
+    """The page as of now, code included; script only keeps it fresh."""
+    seen = _seen(token)
+    return render(request, "payments/pay.html", _shown(seen) | {"order": Order.objects.get(pk=seen.order_id)})
+
+
+@private
+@require_GET
+def state(request: HttpRequest, token: str) -> HttpResponse:
+    """The state block alone, for the page to swap in."""
+    seen = _seen(token)
+    response = render(request, "payments/_state.html", _shown(seen) | {"order": Order.objects.get(pk=seen.order_id)})
+    response["X-Version"] = seen.version
+    return response
+
+
+@never_cache
+@require_GET
+def status(_request: HttpRequest, token: str) -> HttpResponse:
+    """Whether the page must change: version and state, seconds left, and when to ask again. Under 200 bytes."""
+    seen = watch(token)
+    if seen is None:
+        return JsonResponse({"state": "unknown", "next": 0}, status=404)
+    return JsonResponse({"version": seen.version, "state": seen.state, "left": seen.seconds_left, "next": seen.next_ms})
+
+
+@private
+@require_POST
+def check(_request: HttpRequest, token: str) -> HttpResponse:
+    """ "I have paid": one question to Alipay, then the page with what it said."""
+    if check_payment(token) is None:
+        raise Http404
+    return _back(token)
+
+
+@private
+@require_POST
+def start(request: HttpRequest, token: str, scene: str) -> HttpResponse:
+    """Pay in this way: Alipay's page at once, in the same tab, or our page with its code.
+
+    Where no way may be offered now, the page says why.
+    """
+    seen = _seen(token)
+    order = Order.objects.get(pk=seen.order_id)
+    try:
+        attempt = start_payment(
+            order, scene=Transaction.Scene(scene), actor="buyer", fresh=bool(request.POST.get("fresh"))
+        )
+    except OrderRefused as refusal:
+        logger.info("attempt_refused", order=order.number, why=str(refusal))
+        return _back(token)
+    if attempt.scene == scene != Transaction.Scene.QR and attempt.state == Transaction.State.PRESENTED:
+        return SeeOther(pay_address(attempt))
+    return _back(token)
+
+
+@private
+@require_GET
+def picture(_request: HttpRequest, token: str) -> HttpResponse:
+    """The code as a picture to save, for people who pay from the same phone."""
+    seen = _seen(token)
+    if not _shows_code(seen):
+        raise Http404
+    response = HttpResponse(draw_png(seen.qr_code or ""), content_type="image/png")
+    response["Content-Disposition"] = f'attachment; filename="pay-{seen.number_tail}.png"'
+    return response
+
+
+def _seen(token: str) -> Paying:
+    seen = watch(token)
+    if seen is None:
+        raise Http404
+    return seen
+
+
+def _shows_code(seen: Paying) -> bool:
+    return bool(seen.qr_code) and seen.state in (PayState.WAITING, PayState.NOT_SEEN)
+
+
+def _shown(seen: Paying) -> dict[str, Any]:
+    return {"paying": seen, "state": seen.state, "qr_svg": draw_svg(seen.qr_code or "") if _shows_code(seen) else ""}
+
+
+def _back(token: str) -> HttpResponse:
+    return SeeOther(reverse("payments:pay", args=[token]))

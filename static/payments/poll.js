@@ -1,0 +1,125 @@
+/* Keeps a paying page fresh. The server decides everything; this only asks, swaps, and says when it can't reach anyone. */
+(() => {
+  "use strict";
+  const box = document.getElementById("state");
+  const said = document.getElementById("said");
+  const line = document.getElementById("line");
+  if (!box) return;
+  const WAITS = [1, 2, 4, 8, 15];
+  const GIVE_UP_MS = 8000;
+  const HIDDEN_MS = 30000;
+  let version = box.dataset.version;
+  let next = Number(box.dataset.next);
+  let left = null;
+  let leftAt = 0;
+  let failures = 0;
+  let timer = 0;
+  let asking = null;
+  let spoken = new Set();
+
+  async function fetched(url) {
+    const stop = new AbortController();
+    const giveUp = setTimeout(() => stop.abort(), GIVE_UP_MS);
+    try {
+      return await fetch(url, { signal: stop.signal, cache: "no-store", headers: { Accept: "application/json, text/html" } });
+    } finally {
+      clearTimeout(giveUp);
+    }
+  }
+
+  function plan(ms) {
+    clearTimeout(timer);
+    if (ms > 0) timer = setTimeout(ask, document.hidden ? Math.max(ms, HIDDEN_MS) : ms);
+  }
+
+  function ask() {
+    if (asking) return asking;
+    clearTimeout(timer);
+    asking = once().finally(() => { asking = null; });
+    return asking;
+  }
+
+  async function once() {
+    let wait = 0;
+    try {
+      const answer = await fetched(box.dataset.status);
+      wait = Number(answer.headers.get("Retry-After")) * 1000 || 0;
+      if (!answer.ok) throw new Error(String(answer.status));
+      const news = await answer.json();
+      if (typeof news.version !== "string") throw new Error("no version");
+      if (news.version !== version) await swap(news.version);
+      failures = 0;
+      line.hidden = true;
+      left = news.left;
+      leftAt = performance.now();
+      next = news.next;
+      plan(next);
+    } catch {
+      failures += 1;
+      if (failures > 1) tell(navigator.onLine ? box.dataset.unreachable : box.dataset.offline);
+      const pause = WAITS[Math.min(failures, WAITS.length) - 1] * 1000;
+      plan(Math.max(wait, pause * (0.8 + 0.4 * Math.random())));
+    }
+  }
+
+  async function swap(wanted) {
+    const answer = await fetched(box.dataset.block);
+    if (!answer.ok) throw new Error(String(answer.status));
+    const shown = answer.headers.get("X-Version");
+    const html = await answer.text();
+    if (!shown || !html.includes("data-state")) throw new Error("not the state block");
+    const held = box.contains(document.activeElement) && document.activeElement !== box;
+    const before = box.querySelector("[data-state]")?.dataset.state;
+    box.innerHTML = html;
+    version = shown;
+    ready();
+    const heading = box.querySelector("h2");
+    if (box.querySelector("[data-state]")?.dataset.state !== before || wanted !== shown) said.textContent = heading.textContent.trim();
+    if (held) heading.focus();
+    document.title = document.title.replace(/^[^·]*/, heading.textContent.trim() + " ");
+  }
+
+  function tell(text) {
+    if (!line.hidden && line.textContent === text) return;
+    line.textContent = text;
+    line.hidden = false;
+    said.textContent = text;
+  }
+
+  /* The server's seconds, counted on a clock that no one can set. */
+  function count() {
+    const clock = box.querySelector(".timer");
+    if (!clock) return;
+    if (left === null) { left = Number(clock.dataset.left); leftAt = performance.now(); }
+    const now = Math.max(0, left - (performance.now() - leftAt) / 1000);
+    const minutes = Math.floor(now / 60);
+    const text = minutes < 1 ? clock.dataset.less : minutes === 1 ? clock.dataset.one : clock.dataset.many.replace("%n", minutes);
+    if (clock.textContent !== text) clock.textContent = text;
+    if ((minutes === 5 || minutes === 1) && !spoken.has(minutes)) { spoken.add(minutes); said.textContent = text; }
+  }
+
+  function ready() {
+    for (const form of box.querySelectorAll("form")) {
+      form.addEventListener("submit", (event) => {
+        const button = form.querySelector("button");
+        if (button.hasAttribute("aria-disabled")) event.preventDefault();
+        button.setAttribute("aria-disabled", "true");
+      });
+    }
+    count();
+  }
+
+  function back() {
+    for (const button of box.querySelectorAll("button[aria-disabled]")) button.removeAttribute("aria-disabled");
+    if (next > 0) ask();
+  }
+
+  ready();
+  plan(next);
+  setInterval(count, 1000);
+  addEventListener("pageshow", (event) => { if (event.persisted) back(); });
+  addEventListener("online", () => ask());
+  addEventListener("offline", () => tell(box.dataset.offline));
+  addEventListener("focus", () => { if (next > 0) ask(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && next > 0) ask(); });
+})();
