@@ -1,5 +1,1 @@
 """Wires the rooms together, decides nothing."""
-
-from config.celery import app as celery_app
-
-__all__ = ["celery_app"]

@@ -1,10 +1,13 @@
 """Celery: the muscle. Beat only rings bells; what is due, and who is at it, stands in the database."""
 
 import os
+import warnings
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
+warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
 app = Celery("jiezhang")
 app.config_from_object("django.conf:settings", namespace="CELERY")

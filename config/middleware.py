@@ -12,7 +12,7 @@ from payments.views.alipay import notify
 
 logger = structlog.get_logger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponse]
-QUIET = frozenset({"payments:status", None})  # asked every second, or no view of ours
+QUIET = frozenset({"payments:status", "healthz", "readyz", None})  # asked every second, or no view of ours
 
 
 def answer_alipay_first(get_response: GetResponse) -> GetResponse:

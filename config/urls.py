@@ -9,8 +9,8 @@ urlpatterns = [
     path("", include("payments.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
 ]
 handler400 = "payments.views.problems.bad_request"
 handler403 = "payments.views.problems.forbidden"

@@ -1,19 +1,18 @@
 """`make demo`: the whole product on this machine, proved by one purchase, until Ctrl-C."""
 
-import contextlib
 import fcntl
 import json
 import secrets
 import signal
-import sys
 import time
 from base64 import b64encode
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from config.local import purchase
 from config.local.places import RUN, data_folder
-from config.local.servers import OWNER, Servers, servers
+from config.local.purchase import StepFailed
+from config.local.servers import OWNER, Servers, ServersFailed, servers
 from config.local.stack import Stack, StackFailed, free_port, stack
 
 WRITTEN = RUN / "demo.json"
@@ -22,37 +21,45 @@ EMAIL = "demo@example.com"
 
 def demo() -> int:
     """Run until Ctrl-C. Returns the exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # also where a shell started us in the background and had us ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     RUN.mkdir(exist_ok=True)
     with (RUN / "demo.lock").open("w") as lock:
         if not _is_first(lock):
             where = json.loads(WRITTEN.read_text())["shop"] if WRITTEN.exists() else "an address it has not told yet"
             say(f"A demo of this checkout is running already: {where}")
             return 1
-        data = data_folder("demo")
-        kept = _secrets(data)
-        started = time.monotonic()
-        with contextlib.suppress(KeyboardInterrupt), servers(data, durable=True) as running:
-            say(f"PostgreSQL and Valkey are up after {time.monotonic() - started:.1f} s; their data lies in {data}")
-            more = {
-                "SECRET_KEY": kept["secret_key"],
-                "SEAL_KEYS": kept["seal_keys"],
-                "DEMO_EMAIL": EMAIL,
-                "DEMO_PASSWORD": kept["password"],
-            }
-            with stack(
-                running, data, shop_port=free_port(8000), sandbox_port=free_port(8100), more=more, echo=True
-            ) as product:
-                _write(product, running, data, kept)
-                try:
-                    _prove(product)
-                    _welcome(product, kept, time.monotonic() - started)
-                    _stay(product)
-                finally:
-                    WRITTEN.unlink(missing_ok=True)
-                    say("stopping")
-        say("stopped; the data stays for the next `make demo`")
+        try:
+            _run(data_folder("demo"))
+        except KeyboardInterrupt:
+            say("stopped; the data stays for the next `make demo`")
+        except (ServersFailed, StackFailed, StepFailed) as failure:
+            say(str(failure))
+            return 1
+        finally:
+            WRITTEN.unlink(missing_ok=True)
     return 0
+
+
+def _run(data: Path) -> NoReturn:
+    """Everything between start and Ctrl-C. Raises KeyboardInterrupt, or what fails."""
+    kept = _secrets(data)
+    started = time.monotonic()
+    more = {
+        "SECRET_KEY": kept["secret_key"], "SEAL_KEYS": kept["seal_keys"], "DEMO_EMAIL": EMAIL,
+        "DEMO_PASSWORD": kept["password"],
+    }  # fmt: skip
+    with servers(data, durable=True) as running:
+        say(f"PostgreSQL and Valkey are up after {time.monotonic() - started:.1f} s; their data lies in {data}")
+        ports = {"shop_port": free_port(8000), "sandbox_port": free_port(8100)}
+        with stack(running, data, **ports, more=more, echo=True) as product:
+            _write(product, running, data, kept)
+            _prove(product)
+            _welcome(product, kept, time.monotonic() - started)
+            while True:
+                time.sleep(0.5)
+                product.check_alive()
 
 
 def _is_first(lock: IO[str]) -> bool:
@@ -97,7 +104,7 @@ def _prove(product: Stack) -> None:
     paid = purchase.requested(product, amount="88.80", subject="明前龙井 50 克", scene="qr")
     say(f"  1. order {paid.order_number} made; Alipay gave a QR code for {paid.out_trade_no}")
     if 'role="img"' not in purchase.page(paid):
-        raise purchase.StepFailed("the paying page shows no code")
+        raise StepFailed("the paying page shows no code")
     say("  2. the paying page shows the code")
     trade = purchase.control(product, "pay", out_trade_no=paid.out_trade_no)
     say(f"  3. a buyer scanned and paid it: trade {trade['trade_no']}")
@@ -106,7 +113,7 @@ def _prove(product: Stack) -> None:
     found = purchase.explained(product, paid)
     ledger = "; ".join(f"{each['debit']} ← {each['credit']} {each['fen']} fen" for each in found["ledger"])
     if found["order"]["paid_fen"] != 8880 or found["settled_count"] != 1:
-        raise purchase.StepFailed(f"the books say something else: {found}")
+        raise StepFailed(f"the books say something else: {found}")
     say(f"  5. the books hold it once: {ledger}")
 
 
@@ -122,16 +129,6 @@ def _welcome(product: Stack, kept: dict[str, str], took_s: float) -> None:
 
   Ctrl-C stops everything.
 """)
-
-
-def _stay(product: Stack) -> None:
-    while True:
-        time.sleep(0.5)
-        try:
-            product.check_alive()
-        except StackFailed as failure:
-            say(str(failure))
-            raise SystemExit(1) from None
 
 
 def say(text: str) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from celery import Celery
+
 from config.local.places import ROOT
 from config.local.servers import Servers, dies_with_us
 
@@ -123,8 +125,9 @@ class Stack:
         ]
 
     def _worker_answers(self) -> bool:
-        ping = [_tool("celery"), "-A", "config", "inspect", "ping", "--timeout", "1"]
-        return subprocess.run(ping, cwd=ROOT, env=self.environment, capture_output=True, check=False).returncode == 0
+        broker = self.environment["REDIS_URL"].replace("unix://", "redis+socket://")
+        with Celery(broker=broker, set_as_current=False) as caller:
+            return bool(caller.control.ping(timeout=0.5, limit=1))
 
 
 @contextlib.contextmanager
@@ -145,9 +148,9 @@ def stack(
     running = Stack(shop=shop, sandbox=sandbox, data=data, environment=environment, echo=echo)
     try:
         running.run("sandbox")
-        running.manage("migrate", "--verbosity", "0")
         running.until_healthy(("sandbox",))
-        running.manage("seed_demo", "--gateway", f"{sandbox}/gateway.do", "--folder", str(data / "alipay"))
+        folder = str(data / "alipay")
+        running.manage("seed_demo", "--migrate", "--gateway", f"{sandbox}/gateway.do", "--folder", folder)
         for name in ("web", "worker", "beat"):
             running.run(name)
         running.until_healthy()

@@ -125,7 +125,7 @@ STORAGES = {
 # --- doors ------------------------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 300
-SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_REFERRER_POLICY = ("no-referrer", "same-origin")  # the last one that a browser knows holds
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True

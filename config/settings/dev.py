@@ -34,6 +34,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", 
 
 # Static files are served from where they are written, unhashed and without a collecting step.
 WHITENOISE_USE_FINDERS = True
+STATIC_ROOT = None
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 
 # The simulated Alipay runs on this machine, on any port.

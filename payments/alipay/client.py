@@ -38,7 +38,8 @@ class Transport:
         self._connections = connections
         self._loop = asyncio.new_event_loop()
         self._session: aiohttp.ClientSession | None = None
-        threading.Thread(target=self._loop.run_forever, name="alipay-transport", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="alipay-transport", daemon=True)
+        self._thread.start()
 
     def send(self, post: Post, *, deadline_s: float) -> bytes:
         """The body of the answer. Raises NotSent, NoAnswer."""
@@ -56,6 +57,8 @@ class Transport:
         if self._session is not None:
             self._wait(self._session.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def _wait(self, work: Coroutine[object, object, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

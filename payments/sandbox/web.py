@@ -17,11 +17,13 @@ from django.utils import translation
 from payments.alipay.requests import PAGE_PAY, WAP_PAY
 from payments.sandbox.alipay import Alipay, Refused
 from payments.sandbox.book import Delivery, Trade
+from payments.sandbox.faults import Fault, Faults
 from payments.sandbox.notices import after_try, announce
 
 logger = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TRY_S = 15.0
+HELD_S = 60.0  # longer than any client waits
 
 
 class Site:
@@ -30,7 +32,7 @@ class Site:
     def __init__(self, alipay: Alipay, *, timescale: float) -> None:
         self.alipay = alipay
         self.timescale = timescale
-        self.is_muted = False
+        self.faults = Faults()
         self.more_to_send = asyncio.Event()
 
     def application(self) -> web.Application:
@@ -59,8 +61,16 @@ class Site:
     async def gateway(self, request: web.Request) -> web.StreamResponse:
         """gateway.do: parameters from query, body or both. Always 200 and text/html, as the real one."""
         params = await _params(request)
+        if self.faults.strikes(Fault.LOSE):
+            await asyncio.sleep(HELD_S)
+            return web.Response(status=504)
+        if self.faults.strikes(Fault.HTTP_500):
+            return web.Response(status=500, text="<h1>500</h1>", content_type="text/html")
         if params.get("method") not in (PAGE_PAY, WAP_PAY):
-            return web.Response(text=self.alipay.answer(params, _now()), content_type="text/html", charset="utf-8")
+            answer = self.alipay.answer(params, _now())
+            if self.faults.strikes(Fault.SWALLOW):
+                await asyncio.sleep(HELD_S)
+            return web.Response(text=answer, content_type="text/html", charset="utf-8")
         try:
             trade = self.alipay.open_page(params, _now())
         except Refused as refusal:
@@ -109,7 +119,7 @@ class Site:
         self.alipay.tick(_now())
         book = self.alipay.book
         trades, deliveries = list(book.trades.values())[::-1][:100], list(book.deliveries.values())[::-1][:100]
-        return self._page(request, "home", trades=trades, deliveries=deliveries, muted=self.is_muted)
+        return self._page(request, "home", trades=trades, deliveries=deliveries, muted=self.faults.is_on(Fault.MUTE))
 
     async def language(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
@@ -146,13 +156,18 @@ class Site:
         return web.json_response({"out_trade_no": number, "answer": answer})
 
     async def control_faults(self, request: web.Request) -> web.StreamResponse:
-        """mute=true keeps notices back, mute=false lets them go."""
-        wanted = (await _control_params(request)).get("mute")
-        if wanted is None:
-            return web.json_response({"error": "known faults: mute"}, status=400)
-        self.is_muted = wanted.lower() in ("1", "true", "on")
+        """Switch faults on: name=times for the next calls, mute=true until mute=false."""
+        params = await _control_params(request)
+        unknown = sorted(set(params) - set(Fault))
+        if unknown or not params:
+            return web.json_response({"error": f"known faults: {', '.join(Fault)}", "unknown": unknown}, status=400)
+        for name, value in params.items():
+            times = {"true": 1, "false": 0}.get(value.lower())
+            if times is None and not value.isdecimal():
+                return web.json_response({"error": f"{name}: a number of times, true or false"}, status=400)
+            self.faults.set(Fault(name), int(value) if times is None else times)
         self.more_to_send.set()
-        return web.json_response({"mute": self.is_muted})
+        return web.json_response(self.faults.left)
 
     async def healthz(self, _request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok")
@@ -218,13 +233,13 @@ class Site:
             self.more_to_send.clear()
             now = _now()
             due = [each for each in self.alipay.book.waiting() if each.next_at is not None and each.next_at <= now]
-            if due and not self.is_muted:
+            if due and not self.faults.is_on(Fault.MUTE):
                 await asyncio.gather(*map(self._try, due))
                 continue
             later = [
                 each.next_at for each in self.alipay.book.waiting() if each.next_at is not None and each.next_at > now
             ]
-            pause = (min(later) - now).total_seconds() if later and not self.is_muted else None
+            pause = (min(later) - now).total_seconds() if later and not self.faults.is_on(Fault.MUTE) else None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.more_to_send.wait(), pause)
 

@@ -105,8 +105,11 @@ def _account() -> MerchantAccount:
 
 
 def _new_number(now: datetime) -> str:
-    """16 digits, read in groups of four: the Beijing date and ten that can't be guessed from another order's."""
+    """16 digits, read in groups of four: the Beijing date and eight that can't be guessed from another order's.
+
+    The year stands in full: 16 digits that begin with 25 to 30 could be a buyer's payment code, which logs must hide.
+    """
     while True:
-        number = f"{now.astimezone(BEIJING):%y%m%d}{secrets.randbelow(10**10):010d}"
+        number = f"{now.astimezone(BEIJING):%Y%m%d}{secrets.randbelow(10**8):08d}"
         if not Order.objects.filter(number=number).exists():
             return number

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import Any
 
 import structlog
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from payments.alipay.facts import RefundFacts, TradeFacts, TradeStatus
 from payments.models import Case, InboundMessage, Transaction
@@ -64,7 +65,9 @@ def _applied(facts: Sequence[TradeFacts], source: HeardNotice | AskedQuery, acto
     plain = [_plain(fact) for fact in facts]
     for attempt in range(1, TRIES + 1):
         try:
-            rows = {row.out_trade_no: row for row in apply_facts(plain, source=source, actor=actor)}
+            # by itself it is one autocommitted statement; inside a caller's transaction a refusal must not spoil that
+            with transaction.atomic() if connection.in_atomic_block else nullcontext():
+                rows = {row.out_trade_no: row for row in apply_facts(plain, source=source, actor=actor)}
             return [rows[fact.out_trade_no] for fact in facts]
         except IntegrityError as error:
             if "trade_no_once" not in str(error):

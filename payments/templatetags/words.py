@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import formats, timezone
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext
 
 from payments.money import Money
 
@@ -25,13 +27,16 @@ def clock(moment: datetime | None) -> str:
     return f"{local.day} {formats.date_format(local, 'M')}, {time_of_day}"
 
 
-@register.filter
-def minutes_left(seconds: int) -> str:
-    """Rounded down, in words: never a ticking clock."""
+@register.simple_tag
+def timer(seconds: int) -> SafeString:
+    """The time left, rounded down, in words: never a ticking clock. The page's script counts on with the same texts."""
+    many, one, less = gettext("{n} minutes left."), gettext("1 minute left."), gettext("Less than a minute left.")
     minutes = seconds // 60
-    if minutes < 1:
-        return gettext("less than a minute")
-    return ngettext("%(count)d minute", "%(count)d minutes", minutes) % {"count": minutes}
+    text = less if minutes < 1 else one if minutes == 1 else many.format(n=minutes)
+    return format_html(
+        '<span class="timer" role="timer" data-left="{}" data-many="{}" data-one="{}" data-less="{}">{}</span>',
+        seconds, many, one, less, text,
+    )  # fmt: skip
 
 
 @register.filter

@@ -6,13 +6,13 @@ from functools import lru_cache
 import segno
 
 QUIET_ZONE = 4  # modules of white on every side
-LEAST_PX = 240
+LEAST_PX = 280
 PICTURE_PX = 600
 
 
 @lru_cache(maxsize=1024)  # drawing costs milliseconds; the same code is shown again and again
 def draw_svg(text: str) -> str:
-    """An inline SVG whose modules are whole CSS pixels, black on white, at least 240 px wide with its margin."""
+    """An inline SVG whose modules are whole CSS pixels, black on white, at least 280 px wide with its margin."""
     code = segno.make(text, error="m", micro=False)
     return code.svg_inline(scale=_scale(code, LEAST_PX), border=QUIET_ZONE, dark="#000", light="#fff", omitsize=False)
 

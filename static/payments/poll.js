@@ -74,9 +74,14 @@
     version = shown;
     ready();
     const heading = box.querySelector("h2");
-    if (box.querySelector("[data-state]")?.dataset.state !== before || wanted !== shown) said.textContent = heading.textContent.trim();
+    if (box.querySelector("[data-state]")?.dataset.state !== before || wanted !== shown) said.textContent = title();
     if (held) heading.focus();
-    document.title = document.title.replace(/^[^·]*/, heading.textContent.trim() + " ");
+    document.title = document.title.replace(/^[^·]*/, title() + " ");
+  }
+
+  /* The heading as it is seen here: a phone and a desktop may read different words. */
+  function title() {
+    return box.querySelector("h2").innerText.trim();
   }
 
   function tell(text) {
@@ -93,7 +98,7 @@
     if (left === null) { left = Number(clock.dataset.left); leftAt = performance.now(); }
     const now = Math.max(0, left - (performance.now() - leftAt) / 1000);
     const minutes = Math.floor(now / 60);
-    const text = minutes < 1 ? clock.dataset.less : minutes === 1 ? clock.dataset.one : clock.dataset.many.replace("%n", minutes);
+    const text = minutes < 1 ? clock.dataset.less : minutes === 1 ? clock.dataset.one : clock.dataset.many.replace("{n}", minutes);
     if (clock.textContent !== text) clock.textContent = text;
     if ((minutes === 5 || minutes === 1) && !spoken.has(minutes)) { spoken.add(minutes); said.textContent = text; }
   }

@@ -18,9 +18,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--gateway", required=True, help="the pretend Alipay's gateway.do")
+        parser.add_argument("--migrate", action="store_true", help="bring the database up to date first")
         parser.add_argument("--folder", type=Path, required=True, help="the pretend Alipay's folder, with its keys")
 
     def handle(self, *_: Any, **options: Any) -> None:
+        if options["migrate"]:
+            call_command("migrate", verbosity=0)
         call_command(
             "connect_alipay", gateway=options["gateway"], folder=options["folder"], name=MERCHANT, stdout=self.stdout
         )

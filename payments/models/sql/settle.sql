@@ -26,13 +26,13 @@ moved AS (  -- the gates: they name only columns of the row they move, for those
             WHEN f.receipt_fen BETWEEN 0 AND t.amount_fen THEN f.receipt_fen
             ELSE t.amount_fen
         END,
-        paid_at = CASE WHEN f.says = 'paid' THEN coalesce(f.paid_at, now()) END,
-        settled_at = CASE WHEN f.says = 'paid' THEN now() END,
-        closed_at = CASE WHEN f.says = 'closed' THEN now() ELSE t.closed_at END,
-        scanned_at = coalesce(t.scanned_at, now()),
+        paid_at = CASE WHEN f.says = 'paid' THEN coalesce(f.paid_at, statement_timestamp()) END,
+        settled_at = CASE WHEN f.says = 'paid' THEN statement_timestamp() END,
+        closed_at = CASE WHEN f.says = 'closed' THEN statement_timestamp() ELSE t.closed_at END,
+        scanned_at = coalesce(t.scanned_at, statement_timestamp()),
         evidence = CASE WHEN f.says = 'paid' THEN %(evidence)s ELSE t.evidence END,
         in_doubt = false,
-        heard_at = now(),
+        heard_at = statement_timestamp(),
         heard_status = f.says,
         next_check_at = CASE WHEN f.says = 'waiting' THEN t.next_check_at END,
         close_due_at = CASE WHEN f.says = 'waiting' THEN t.close_due_at END,
@@ -90,14 +90,14 @@ told AS (
 ),
 cased AS (
     INSERT INTO payments_case (kind, subject, severity, amount_fen, evidence, due_at)
-    SELECT 'surplus', 'transaction:' || money.id, 'high', money.amount_fen, %(evidence)s, now() + interval '1 day'
+    SELECT 'surplus', 'transaction:' || money.id, 'high', money.amount_fen, %(evidence)s, statement_timestamp() + interval '1 day'
     FROM money WHERE NOT money.pays_order
     ON CONFLICT (kind, subject) WHERE state IN ('open', 'assigned') DO NOTHING
 ),
 asked AS (
     INSERT INTO payments_gatewaycall (id, account_id, method, purpose, number, outcome, learned, started_at, ended_at)
     SELECT %(call_id)s::uuid, %(call_account_id)s::bigint, 'alipay.trade.query', 'query', %(call_number)s::text, 'done',
-           %(learned)s::jsonb, %(started_at)s::timestamptz, now()
+           %(learned)s::jsonb, %(started_at)s::timestamptz, statement_timestamp()
     WHERE %(call_id)s::uuid IS NOT NULL
 ),
 heard AS (  -- last, so that the message carries its verdict; a repeat only raises its counter
@@ -112,7 +112,7 @@ heard AS (  -- last, so that the message carries its verdict; a repeat only rais
     FROM fact
     WHERE %(fingerprint)s::text IS NOT NULL
     ON CONFLICT (fingerprint) DO UPDATE
-    SET deliveries = message.deliveries + 1, last_at = now(),
+    SET deliveries = message.deliveries + 1, last_at = statement_timestamp(),
         verdict = CASE excluded.verdict WHEN 'unjudged' THEN message.verdict ELSE excluded.verdict END
     RETURNING message.id, message.verdict
 )

@@ -1,0 +1,78 @@
+"""Production refuses to start half configured, and `.env.example` tells the truth."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.local.places import ROOT
+
+COMPLETE = {
+    "SECRET_KEY": "k" * 60, "SEAL_KEYS": "k1:" + "A" * 43 + "=", "SITE_URL": "https://tea.example",
+    "ALLOWED_HOSTS": "tea.example", "DATABASE_URL": "postgres://app:x@db/shop", "REDIS_URL": "redis://:x@cache/0",
+}  # fmt: skip
+
+
+def started(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", "import django; django.setup()"], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**clean, "DJANGO_SETTINGS_MODULE": "config.settings.production", **environment},
+    )  # fmt: skip
+
+
+def test_a_complete_configuration_starts():
+    assert started(COMPLETE).returncode == 0
+
+
+@pytest.mark.rows("F71")
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_missing_setting_is_named_and_nothing_starts(name: str):
+    done = started({key: value for key, value in COMPLETE.items() if key != name})
+
+    assert done.returncode != 0
+    assert f"{name} is not set" in done.stderr
+
+
+@pytest.mark.rows("F71")
+@pytest.mark.parametrize(("name", "value"), [("SECRET_KEY", "short-secret"), ("SITE_URL", "http://tea.example")])
+def test_a_weak_setting_is_named_and_never_shown(name: str, value: str):
+    done = started({**COMPLETE, name: value})
+
+    assert done.returncode != 0
+    assert name in done.stderr
+    assert "short-secret" not in done.stderr
+
+
+def names_read() -> set[str]:
+    text = "".join(path.read_text() for path in (ROOT / "config/settings").glob("*.py"))
+    return set(re.findall(r'(?:env(?:\.\w+)?|required)\(\s*"([A-Z_]+)"', text))
+
+
+def test_the_example_names_every_setting_that_is_read_and_no_other():
+    example = (ROOT / ".env.example").read_text()
+    named = set(re.findall(r"^#? ?([A-Z_]+)=", example, re.MULTILINE))
+
+    assert named == names_read()
+
+
+def test_every_setting_of_the_example_is_explained():
+    blocks = (ROOT / ".env.example").read_text().split("\n\n")
+
+    assert all("# " in block for block in blocks)
+
+
+def test_money_never_asks_the_clock_of_the_process():
+    """One clock decides, the database's: no room of payments reads its own."""
+    own_clock = re.compile(r"timezone\.now\(|datetime\.now\(|datetime\.utcnow\(|\btime\.time\(|date\.today\(")
+    allowed = {Path("payments/sandbox/web.py"), Path("payments/management/commands/new_seal_key.py")}
+    guilty = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "payments").rglob("*.py")
+        if own_clock.search(path.read_text()) and path.relative_to(ROOT) not in allowed
+    ]
+
+    assert guilty == []

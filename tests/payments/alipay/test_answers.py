@@ -1,0 +1,120 @@
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from payments.alipay.answers import read_close, read_precreate, read_query
+from payments.alipay.facts import TradeStatus
+from payments.alipay.keys import Credentials
+from payments.alipay.outcomes import CERTAIN, CLOSE, PRECREATE, QUERY, CertainlyNot, Done, Next, Unknown, normalised
+from payments.alipay.signing import sign
+from payments.money import Money
+from tests.conftest import beijing
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+WHO = Credentials("2021000000000001", "2088000000000001", KEY, (KEY.public_key(),))
+PAID = {
+    "code": "10000", "msg": "Success", "out_trade_no": "A1", "trade_no": "2026", "trade_status": "TRADE_SUCCESS",
+    "total_amount": "88.80", "receipt_amount": "80.00", "send_pay_date": "2026-11-22 14:32:10",
+}  # fmt: skip
+READERS = {PRECREATE: read_precreate, QUERY: read_query, CLOSE: read_close}
+
+
+def body(method: str, *, is_signed: bool = True, **fields: str) -> bytes:
+    node = json.dumps(fields, ensure_ascii=False)
+    signature = f',"sign":"{sign(node.encode(), KEY)}"' if is_signed else ""
+    return f'{{"{method.replace(".", "_")}_response":{node}{signature}}}'.encode()
+
+
+def failed(method: str, code: str, sub_code: str, *, is_signed: bool = True):
+    return READERS[method](body(method, is_signed=is_signed, code=code, sub_code=sub_code), who=WHO, out_trade_no="A1")
+
+
+def test_a_paid_trade_becomes_facts():
+    result = read_query(body(QUERY, **PAID), who=WHO, out_trade_no="A1")
+
+    assert isinstance(result, Done)
+    facts = result.answer
+    assert (facts.status, facts.total, facts.receipt) == (TradeStatus.PAID, Money(8880), Money(8000))
+    assert (facts.app_id, facts.seller_id, facts.trade_no) == (WHO.app_id, WHO.seller_id, "2026")
+    assert facts.paid_at == beijing("2026-11-22 14:32:10")
+
+
+@pytest.mark.parametrize("word", ["trade_success", "PAID", "", "ABSENT", "UNREADABLE"])
+def test_a_status_alipay_does_not_document_is_unreadable(word: str):
+    result = read_query(body(QUERY, **{**PAID, "trade_status": word}), who=WHO, out_trade_no="A1")
+
+    assert isinstance(result, Done)
+    assert result.answer.status is TradeStatus.UNREADABLE
+
+
+@pytest.mark.parametrize("sub_code", ["ACQ.TRADE_NOT_EXIST", "TRADE_NOT_EXIST", "acq.trade-not-exist"])
+def test_no_trade_yet_is_a_fact_in_every_spelling(sub_code: str):
+    result = failed(QUERY, "40004", sub_code)
+
+    assert isinstance(result, Done)
+    assert result.answer.status is TradeStatus.ABSENT
+
+
+@pytest.mark.parametrize("reader", READERS.values())
+def test_an_answer_about_another_number_is_unknown(reader):
+    method = next(name for name, each in READERS.items() if each is reader)
+    fields = {**PAID, "qr_code": "https://qr", "out_trade_no": "B2"}
+
+    assert isinstance(reader(body(method, **fields), who=WHO, out_trade_no="A1"), Unknown)
+
+
+@pytest.mark.parametrize(("method", "sub_code"), [(method, code) for method in CERTAIN for code in CERTAIN[method]])
+def test_every_code_of_the_table_is_a_certain_no(method: str, sub_code: str):
+    result = failed(method, "40004", f"ACQ.{sub_code}")
+
+    if method == QUERY and CERTAIN[method][sub_code] is Next.WAIT:
+        assert isinstance(result, Done)
+    else:
+        assert result == CertainlyNot("40004", sub_code, CERTAIN[method][sub_code])
+
+
+@pytest.mark.parametrize("method", READERS)
+@pytest.mark.parametrize(
+    ("code", "sub_code"),
+    [
+        ("40004", "ACQ.SYSTEM_ERROR"), ("40004", "AQC.SYSTEM_ERROR"), ("40004", "ACQ.SOMETHING_NEW"), ("40004", ""),
+        ("20000", "isp.unknow-error"), ("40005", "isv.app-call-limited"), ("20001", "aop.invalid-auth-token"), ("99999", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_whatever_is_not_in_the_table_is_unknown(method: str, code: str, sub_code: str):
+    assert isinstance(failed(method, code, sub_code), Unknown)
+
+
+@pytest.mark.parametrize("code", ["40001", "40002", "40003", "40006"])
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_refused_request_is_certain_even_without_a_signature(code: str, is_signed: bool):
+    result = failed(PRECREATE, code, "isv.invalid-app-id", is_signed=is_signed)
+
+    assert result == CertainlyNot(code, "INVALID_APP_ID", Next.ALERT)
+
+
+def test_a_business_failure_without_a_signature_is_unknown():
+    assert isinstance(failed(CLOSE, "40004", "ACQ.TRADE_NOT_EXIST", is_signed=False), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("live", "plain"),
+    [
+        ("AQC.SYSTEM_ERROR", "SYSTEM_ERROR"),
+        ("isp.bill_not_exist", "BILL_NOT_EXIST"),
+        ("isv.invalid-app-id", "INVALID_APP_ID"),
+    ],
+)
+def test_spellings_seen_live_are_one_code(live: str, plain: str):
+    assert normalised(live) == plain
+
+
+def test_a_code_to_draw_is_needed():
+    assert read_precreate(
+        body(PRECREATE, code="10000", out_trade_no="A1", qr_code="https://q"), who=WHO, out_trade_no="A1"
+    ) == Done("https://q")
+    assert isinstance(
+        read_precreate(body(PRECREATE, code="10000", out_trade_no="A1"), who=WHO, out_trade_no="A1"), Unknown
+    )

@@ -1,0 +1,161 @@
+"""Closing: at Alipay first, here only after time and grace, and never what was paid."""
+
+from datetime import timedelta
+
+import pytest
+
+from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction, Transfer
+from payments.models.clock import database_now
+from payments.services.close import close_due, close_order
+from payments.services.start_payment import start_payment
+
+State = Transaction.State
+GRACE = timedelta(seconds=120)
+
+
+@pytest.fixture
+def order(connected, make_order) -> Order:
+    return make_order()
+
+
+@pytest.fixture
+def attempt(order) -> Transaction:
+    return start_payment(order, scene=Transaction.Scene.QR, actor="test")
+
+
+def let_pass(attempt: Transaction, since_end: timedelta) -> None:
+    """Make it so long after the end of the attempt and its order, here and at Alipay."""
+    end = database_now() - since_end
+    Order.objects.update(expires_at=end)
+    Transaction.objects.filter(pk=attempt.pk).update(time_expire=end, close_due_at=end + GRACE)
+
+
+def states(order: Order) -> tuple[str, str]:
+    return Transaction.objects.get().state, Order.objects.get(pk=order.pk).state
+
+
+def test_within_its_grace_nothing_is_closed(order, attempt):
+    let_pass(attempt, GRACE - timedelta(seconds=5))
+
+    assert close_due(limit=10) == 0
+    assert not close_order(order.pk)
+    assert states(order) == ("presented", "awaiting_payment")
+
+
+def test_a_code_nobody_scanned_is_closed_here_after_its_grace(order, attempt):
+    let_pass(attempt, GRACE)
+
+    assert close_due(limit=10) == 1
+
+    assert states(order) == ("closed", "closed")
+    assert [event.action for event in AuditEvent.objects.about(attempt)][-1] == "closed_unused"
+    assert [event.action for event in AuditEvent.objects.about(order)] == ["placed", "closed"]
+    assert list(OutboxMessage.objects.values_list("topic", flat=True)) == ["order.closed"]
+
+
+def test_a_scanned_trade_is_closed_at_alipay(order, attempt, twin):
+    twin.control("scan", out_trade_no=attempt.out_trade_no)
+    let_pass(attempt, GRACE)
+
+    close_due(limit=10)
+
+    assert twin.site.alipay.book.trades[attempt.out_trade_no].status == "TRADE_CLOSED"
+    assert states(order) == ("closed", "closed")
+
+
+@pytest.mark.rows("F53")
+def test_what_was_paid_at_the_last_moment_is_paid(order, attempt, twin):
+    twin.control("pay", out_trade_no=attempt.out_trade_no)
+    let_pass(attempt, GRACE)
+
+    close_due(limit=10)
+
+    assert states(order) == ("paid", "paid")
+    assert Transfer.objects.count() == 1
+
+
+def test_paid_between_our_question_and_our_close_is_paid(order, attempt, twin, monkeypatch):
+    """Alipay refuses to close what was just paid; that leads to a question, not to a closed order."""
+    twin.control("scan", out_trade_no=attempt.out_trade_no)
+    let_pass(attempt, GRACE)
+    trade = twin.site.alipay.book.trades[attempt.out_trade_no]
+    now = database_now()
+    refuse_to_close = twin.site.alipay._close
+
+    def pay_first(*arguments):
+        twin.site.alipay.pay(trade, now)
+        return refuse_to_close(*arguments)
+
+    monkeypatch.setattr(twin.site.alipay, "_close", pay_first)
+    close_due(limit=10)
+    assert states(order) == ("presented", "awaiting_payment")
+
+    Transaction.objects.update(close_due_at=database_now())
+    close_due(limit=10)
+    assert states(order) == ("paid", "paid")
+
+
+def test_without_an_answer_nothing_is_closed(order, attempt, twin, clocks):
+    clocks(call_deadline_s=0.3)
+    let_pass(attempt, GRACE)
+    twin.control("faults", lose="1")
+
+    close_due(limit=10)
+    assert states(order) == ("presented", "awaiting_payment")
+
+    Transaction.objects.update(close_due_at=database_now())
+    close_due(limit=10)
+    assert states(order) == ("closed", "closed")
+
+
+def test_without_an_answer_for_too_long_a_person_looks(order, attempt, twin, clocks):
+    clocks(call_deadline_s=0.3, doubt_s=3600)
+    let_pass(attempt, GRACE + timedelta(hours=2))
+    twin.control("faults", lose="1")
+
+    close_due(limit=10)
+
+    assert Case.objects.get().kind == Case.Kind.STUCK
+    assert states(order) == ("presented", "awaiting_payment")
+
+
+def test_an_order_is_not_closed_while_an_older_code_could_still_be_paid(order, attempt, make_attempt):
+    let_pass(attempt, GRACE)
+    make_attempt(order, scene=Transaction.Scene.WAP, superseded=True, time_expire=database_now() + timedelta(minutes=3))
+
+    close_due(limit=10)
+
+    order.refresh_from_db()
+    assert order.state == Order.State.AWAITING_PAYMENT
+
+
+def test_an_order_without_any_attempt_is_closed_too(order):
+    Order.objects.update(expires_at=database_now() - GRACE)
+
+    close_due(limit=10)
+
+    order.refresh_from_db()
+    assert order.state == Order.State.CLOSED
+
+
+def test_a_paid_order_is_never_closed(order, attempt, says, client):
+    client.post("/alipay/notify", says.notice(attempt), content_type="application/x-www-form-urlencoded")
+    let_pass(attempt, GRACE)
+
+    close_due(limit=10)
+
+    assert not close_order(order.pk)
+    assert states(order) == ("paid", "paid")
+
+
+@pytest.mark.rows("F49")
+def test_money_a_day_after_closing_is_booked_and_a_person_looks(order, attempt, says, client):
+    let_pass(attempt, GRACE)
+    close_due(limit=10)
+
+    response = client.post("/alipay/notify", says.notice(attempt), content_type="application/x-www-form-urlencoded")
+
+    assert response.content == b"success"
+    assert states(order) == ("paid", "closed")
+    assert Transaction.objects.get().late
+    assert Case.objects.get().kind == Case.Kind.SURPLUS
