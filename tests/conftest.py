@@ -67,8 +67,8 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker, worker_id: str) -> None:
     """A copy of the migrated template, used through the application's own role."""
     name = f"test_{worker_id}"
     with psycopg.connect(host=os.environ["TEST_SOCKETS"], user=OWNER, dbname="postgres", autocommit=True) as admin:
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[arg-type]  # our own name
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')  # type: ignore[arg-type]  # our own name
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
     for alias in connections:
         settings.DATABASES[alias]["NAME"] = connections[alias].settings_dict["NAME"] = name
 

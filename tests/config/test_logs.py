@@ -35,7 +35,7 @@ def test_a_secret_inside_a_text_is_hidden(text: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["order 2611221234567890 paid", "trade 2026112222001126528918014191", "¥88.80", "2088123456789012"]
+    "text", ["order 2026112212345678 paid", "trade 2026112222001126528918014191", "¥88.80", "2088123456789012"]
 )
 def test_numbers_people_need_stay_readable(text: str):
     assert hide(text) == text

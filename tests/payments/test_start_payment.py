@@ -24,7 +24,7 @@ def order(connected, make_order) -> Order:
     return make_order()
 
 
-def start(order: Order, scene: Scene = Scene.QR, **more) -> Transaction:
+def start(order: Order, scene: Transaction.Scene = Scene.QR, **more) -> Transaction:
     return start_payment(order, scene=scene, actor="test", **more)
 
 

@@ -20,14 +20,14 @@ PAID = {
 READERS = {PRECREATE: read_precreate, QUERY: read_query, CLOSE: read_close}
 
 
-def body(method: str, *, is_signed: bool = True, **fields: str) -> bytes:
+def body(method: str, is_signed: bool = True, /, **fields: str) -> bytes:
     node = json.dumps(fields, ensure_ascii=False)
     signature = f',"sign":"{sign(node.encode(), KEY)}"' if is_signed else ""
     return f'{{"{method.replace(".", "_")}_response":{node}{signature}}}'.encode()
 
 
 def failed(method: str, code: str, sub_code: str, *, is_signed: bool = True):
-    return READERS[method](body(method, is_signed=is_signed, code=code, sub_code=sub_code), who=WHO, out_trade_no="A1")
+    return READERS[method](body(method, is_signed, code=code, sub_code=sub_code), who=WHO, out_trade_no="A1")
 
 
 def test_a_paid_trade_becomes_facts():

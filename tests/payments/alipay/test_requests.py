@@ -9,19 +9,16 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.alipay import requests
-from payments.alipay.keys import Credentials
+from payments.alipay.keys import Credentials, load_private_key
 from payments.alipay.signing import request_text, sign, verifies
 from payments.money import Money
 from tests.payments.alipay.golden import KEY_PEM, QUERY_SIGNATURE, QUERY_TEXT
 
-KEY = load_pem_private_key(KEY_PEM, password=None)
-assert isinstance(KEY, rsa.RSAPrivateKey)
+KEY = load_private_key(KEY_PEM.decode())
 WHO = Credentials("2021000000000001", "2088000000000001", KEY, (KEY.public_key(),))
 AT = datetime(2026, 11, 22, 15, 59, 59, tzinfo=UTC)  # one second before midnight in Beijing
 
