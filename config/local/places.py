@@ -1,9 +1,12 @@
 """Where things lie on this machine, and who may reach them."""
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,6 +35,21 @@ def data_folder(name: str) -> Path:
     folder = (RUN if reachable(RUN) else SYSTEM) / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for one run alone, where the servers' user can reach it; removed at the end."""
+    base = Path(tempfile.gettempdir())
+    if not reachable(base):
+        base = SYSTEM
+        base.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="jz-run-", dir=base))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def hand_over(folder: Path) -> None:

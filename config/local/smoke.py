@@ -4,15 +4,13 @@ import contextlib
 import functools
 import os
 import secrets
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from config.local import purchase
-from config.local.places import SYSTEM, reachable, server_user
+from config.local.places import scratch_folder
 from config.local.purchase import StepFailed, control, explained, pressed, requested, trade_status, until
 from config.local.servers import ServersFailed, servers
 from config.local.stack import Stack, StackFailed, free_port, stack
@@ -32,9 +30,14 @@ def smoke() -> int:
     run, results = secrets.token_hex(8), Results()
     os.environ[MARK] = run
     started = time.monotonic()
-    with _scratch() as data:
+    with scratch_folder() as data:
         try:
-            with servers(data, durable=True) as running, _stack(running, data) as product:
+            with (
+                servers(data, durable=True) as running,
+                stack(
+                    running, data, shop_port=free_port(), sandbox_port=free_port(), more=CLOCKS, echo=False
+                ) as product,
+            ):
                 results.note("servers, web, worker, beat and the pretend Alipay are healthy", "", started)
                 for step in (pays_by_qr, pays_by_page_without_notices, abandons_two_orders, replays_a_notice):
                     step(product, results)
@@ -152,27 +155,6 @@ def _is_in_the_books(product: Stack, paid: purchase.Payment, fen: int) -> bool:
     if (found["order"]["state"], found["settled_count"], booked) == ("paid", 1, [("alipay_receivable", "sales", fen)]):
         return True
     raise StepFailed(f"the books say: {found['order']}, settled {found['settled_count']} times, {booked}")
-
-
-@contextlib.contextmanager
-def _stack(running: object, data: Path) -> Iterator[Stack]:
-    with stack(running, data, shop_port=free_port(), sandbox_port=free_port(), more=CLOCKS, echo=False) as product:  # type: ignore[arg-type]
-        yield product
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for this run alone, where the servers' user can reach it."""
-    base = Path(tempfile.gettempdir())
-    if server_user() and not reachable(base):
-        base = SYSTEM
-        base.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="jz-smoke-", dir=base))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _left_behind(run: str, data: Path) -> str:

@@ -1,0 +1,132 @@
+"""Whole stories: the product's real processes, a pretend Alipay, and Chromium."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from config.local import purchase
+from config.local.places import ROOT
+from config.local.servers import Servers
+from config.local.smoke import CLOCKS
+from config.local.stack import Stack, free_port, stack
+
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 640}
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs all journeys, for they share one stack; the other tests run beside them."""
+    for item in items:
+        if "journeys" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("journeys"))
+
+
+@pytest.fixture(scope="session")
+def revived() -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Servers that a journey killed and started again; they live until the product has stopped."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def product(revived: object) -> Iterator[Stack]:
+    """Web, worker, beat and the pretend Alipay, with the clocks of `make smoke`."""
+    running = replace(Servers(Path(os.environ["TEST_SOCKETS"])), database="jiezhang_journeys")
+    running.make_database()
+    data = Path(os.environ["TEST_DATA"]) / "journeys"
+    data.mkdir()
+    more = {**CLOCKS, "DATABASE_POOL": "8", "DJANGO_SETTINGS_MODULE": "config.settings.dev"}
+    with stack(running, data, shop_port=free_port(), sandbox_port=free_port(), more=more, echo=False) as product:
+        yield product
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    assert CHROMIUM, "no Chromium here. Run as root:  apt-get install --yes chromium libatomic1 fonts-wqy-microhei"
+    quiet = [
+        "--disable-dev-shm-usage",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
+    return {
+        **browser_type_launch_args, "executable_path": CHROMIUM,
+        "args": [*quiet, "--disable-sync", "--no-first-run", *(["--no-sandbox"] if os.geteuid() == 0 else [])],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def manage(product: Stack) -> Iterator[Callable[..., dict[str, Any]]]:
+    """A manage.py command's JSON, from a process that has Django loaded already."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.journeys.commands"], cwd=ROOT, env=product.environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    into, out = process.stdin, process.stdout
+
+    def run(*words: str) -> dict[str, Any]:
+        into.write(json.dumps(words) + "\n")
+        into.flush()
+        return json.loads(out.readline())
+
+    yield run
+    into.close()
+    process.wait(10)
+    out.close()
+
+
+@pytest.fixture
+def request_payment(manage: Callable[..., dict[str, Any]]) -> Callable[..., purchase.Payment]:
+    def request(scene: str = "qr", amount: str = "128.00", minutes: float = 15) -> purchase.Payment:
+        facts = manage(
+            "request_payment", "--amount", amount, "--subject", "明前龙井 50 克", "--scene", scene, "--json",
+            "--minutes", str(minutes),
+        )  # fmt: skip
+        return purchase.Payment(**{name: facts[name] for name in purchase.Payment.__slots__})
+
+    return request
+
+
+@pytest.fixture
+def control(product: Stack) -> Iterator[Callable[..., dict[str, Any]]]:
+    """The pretend Alipay's control door; faults are switched off afterwards."""
+    yield lambda action, **values: purchase.control(product, action, **values)
+    purchase.control(product, "faults", mute="false", lose="0", swallow="0", http_500="0")
+
+
+@pytest.fixture
+def open_browser(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """A fresh browser window: its size, language, theme, and whether it runs script. Fails on script errors."""
+    opened: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def make(size: dict[str, int] = DESKTOP, language: str = "zh-CN", **more: Any) -> BrowserContext:
+        context = browser.new_context(viewport=size, locale=language, **more)  # type: ignore[arg-type]  # a plain dict
+        context.set_default_timeout(15_000)
+        context.on("weberror", lambda error: errors.append(str(error.error)))
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def page(open_browser: Callable[..., BrowserContext]) -> Page:
+    return open_browser().new_page()

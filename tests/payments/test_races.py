@@ -1,0 +1,187 @@
+"""Five doors at once on one order, on real connections, with the controls that show these tests can fail."""
+
+import functools
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from payments import gateway
+from payments.models import AuditEvent, Order, OutboxMessage, Transaction, Transfer, settling
+from payments.models.clock import database_now
+from payments.services.close import _mark_closed
+from payments.services.receive_notice import receive_notice
+from payments.services.receive_return import receive_return
+from payments.services.settle import Settled, settle
+from tests.conftest import Says, make_merchant
+
+GUARD = "WHEN 'paid' THEN t.state <> 'paid'"
+ONCE = "AND o.state = 'awaiting_payment' AND o.paid_by_id IS NULL"
+
+
+@pytest.fixture
+def shop(committed_db, identity) -> None:
+    make_merchant(identity, "http://127.0.0.1:9/gateway.do")
+    gateway.merchants(refresh=True)
+
+
+def together(*actors: Callable[[], object]) -> list[object]:
+    """Run all of them at the same moment, each on a connection of its own; what each returned or raised."""
+    barrier = threading.Barrier(len(actors))
+
+    def run(act: Callable[[], object]) -> object:
+        try:
+            connection.ensure_connection()
+            barrier.wait()
+            return act()
+        except Exception as error:  # the verdict is the caller's
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(actors)) as pool:
+        return list(pool.map(run, actors))
+
+
+def five_doors(order: Order, attempt: Transaction, says: Says) -> list[object]:
+    """Two notices, the poller's answer, the closer's end and the buyer's return, all about one payment."""
+    facts = says.facts(attempt)
+    assert facts.trade_no is not None
+    notices = [says.notice(attempt, trade_no=facts.trade_no) for _ in range(2)]
+    asked = settling.AskedQuery(uuid4(), attempt.account_id, database_now())
+
+    def close() -> None:
+        with transaction.atomic():
+            _mark_closed(attempt, actor="closer", action="closed_unused")
+
+    return together(
+        lambda: receive_notice(notices[0]),
+        lambda: receive_notice(notices[1]),
+        lambda: settle([facts], source=asked, actor="poll")[0],
+        close,
+        lambda: receive_return(order, b""),
+    )
+
+
+def wrong(order: Order, outcomes: list[object]) -> list[str]:
+    """What is not as it must be after one payment, however the five came in."""
+    order.refresh_from_db()
+    attempt = Transaction.objects.get(order=order)
+    winners = Counter(each for each in outcomes if isinstance(each, Settled))
+    checks = {
+        "nobody broke": not any(isinstance(each, Exception) for each in outcomes),
+        "one winner": winners[Settled.PAYS_ORDER] == 1,
+        "paid beats closed": (attempt.state, order.state, order.paid_by_id) == ("paid", "paid", attempt.pk),
+        "booked once": Transfer.objects.filter(transaction=attempt).count() == 1,
+        "told once": OutboxMessage.objects.filter(topic="order.paid", payload__order_id=order.pk).count() == 1,
+        "noted once": AuditEvent.objects.about(order).filter(action="paid").count() == 1,
+    }
+    return [name for name, holds in checks.items() if not holds]
+
+
+@pytest.mark.rows("F51", "F47", "F53")
+def test_five_doors_at_once_make_one_history(shop, make_order, make_attempt, says):
+    for _ in range(60):
+        order = make_order()
+        attempt = make_attempt(order)
+        assert wrong(order, five_doors(order, attempt, says)) == []
+
+
+@pytest.mark.parametrize(
+    ("guard", "gap"), [(GUARD, "WHEN 'paid' THEN true"), ("ORDER BY o.id FOR NO KEY UPDATE OF o", "")]
+)
+def test_without_its_guard_the_race_is_seen_to_be_lost(shop, make_order, make_attempt, says, monkeypatch, guard, gap):
+    """The negative control: take out the state guard, or the lock that makes the snapshot harmless."""
+    assert guard in settling.SETTLE
+    broken = settling.SETTLE.replace(guard, gap)
+    monkeypatch.setattr(settling, "SETTLE", broken)
+    lost = 0
+    for _ in range(40):
+        order = make_order()
+        attempt = make_attempt(order)
+        lost += bool(wrong(order, five_doors(order, attempt, says)))
+
+    assert lost > 0
+
+
+@pytest.mark.rows("F51")
+def test_two_attempts_paid_at_once_pay_the_order_once(shop, make_order, make_attempt, says):
+    for _ in range(40):
+        order = make_order()
+        notices = [says.notice(make_attempt(order)) for _ in range(2)]
+
+        outcomes = together(*(functools.partial(receive_notice, body) for body in notices))
+
+        assert sorted(map(str, outcomes)) == ["pays_order", "surplus"]
+        credits = sorted(Transfer.objects.filter(transaction__order=order).values_list("credit", flat=True))
+        assert credits == ["money_in_cases", "sales"]
+
+
+def test_without_its_guard_two_attempts_pay_an_order_twice(shop, make_order, make_attempt, says, monkeypatch):
+    assert ONCE in settling.SETTLE
+    monkeypatch.setattr(settling, "SETTLE", settling.SETTLE.replace(ONCE, ""))
+    order = make_order()
+    notices = [says.notice(make_attempt(order)) for _ in range(2)]
+
+    outcomes = together(*(functools.partial(receive_notice, body) for body in notices))
+
+    assert list(map(str, outcomes)) == ["pays_order", "pays_order"]
+
+
+@pytest.mark.rows("F47")
+def test_fifty_copies_of_a_notice_at_once_have_one_effect(shop, make_order, make_attempt, says):
+    for _ in range(3):
+        order = make_order()
+        body = says.notice(make_attempt(order))
+
+        outcomes = together(*[functools.partial(receive_notice, body)] * 50)
+
+        assert Counter(map(str, outcomes)) == {"pays_order": 1, "duplicate": 49}
+        assert Transfer.objects.filter(transaction__order=order).count() == 1
+
+
+@pytest.mark.rows("C12")
+def test_one_key_used_by_many_at_once_makes_one_order(shop, make_order):
+    made = together(*(lambda: make_order(key="the same").pk for _ in range(20)))
+
+    assert len(set(made)) == 1
+    assert Order.objects.count() == 1
+
+
+def test_workers_that_claim_at_once_never_get_the_same_row(shop, make_order, make_attempt):
+    for _ in range(40):
+        make_attempt(make_order(), next_check_at=database_now())
+    now = database_now()
+
+    def claim() -> list[int]:
+        rows = Transaction.objects.claim_due("next_check_at", now=now, lease=timedelta(minutes=1), limit=15)
+        return [row.pk for row in rows]
+
+    claimed = [pk for share in together(*[claim] * 4) if isinstance(share, list) for pk in share]
+
+    assert len(claimed) == len(set(claimed)) == 40
+
+
+@pytest.mark.rows("F28")
+def test_batches_in_opposite_order_do_not_deadlock(shop, make_order, make_attempt, says):
+    for _ in range(10):
+        attempts = [make_attempt(make_order()) for _ in range(12)]
+        facts = [says.facts(each) for each in attempts]
+
+        turns = [facts, facts[::-1], facts[6:] + facts[:6]]
+        sources = [settling.AskedQuery(uuid4(), attempts[0].account_id, database_now()) for _ in turns]
+
+        outcomes = together(
+            *(
+                functools.partial(settle, turn, source=source, actor="poll")
+                for turn, source in zip(turns, sources, strict=True)
+            )
+        )
+
+        assert not any(isinstance(each, DatabaseError) for each in outcomes), outcomes
+        assert Transfer.objects.filter(transaction__in=attempts).count() == 12
