@@ -22,6 +22,7 @@ from aiohttp import web
 from django.conf import settings
 from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
+from xdist.scheduler import LoadScopeScheduling
 
 from config.local.servers import OWNER
 from config.local.testing import TEMPLATE
@@ -47,6 +48,17 @@ spent: dict[str, float] = defaultdict(float)
 
 def pytest_configure() -> None:
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright keeps an event loop on the thread of the tests
+
+
+class JourneysTogether(LoadScopeScheduling):
+    """Journeys share one running product, so one process runs them all; the others go wherever there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "journeys" if nodeid.startswith("tests/journeys/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return JourneysTogether(config, log)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -22,6 +22,6 @@ def test(words: list[str]) -> int:
         template.make_database()
         manage = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
         subprocess.run(manage, cwd=ROOT, env=environment, check=True)  # once; every test process gets a copy
-        parallel = [] if any(word.startswith("-n") for word in words) else ["-n", "2", "--dist", "loadgroup"]
+        parallel = [] if any(word.startswith("-n") for word in words) else ["-n", "2"]
         pytest = [sys.executable, "-m", "pytest", *parallel, *words]
         return subprocess.run(pytest, cwd=ROOT, env=environment, check=False).returncode

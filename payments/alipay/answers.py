@@ -9,42 +9,25 @@ from payments.errors import BadSignature, MalformedAnswer
 
 def read_precreate(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[str] | CertainlyNot | Unknown:
     """The text of the QR code to draw. It is payable for two hours at most, and never issued twice for one number."""
-    node = _node(body, PRECREATE, who)
-    if isinstance(node, Unknown):
+    node = _accepted(body, PRECREATE, who, out_trade_no)
+    if not isinstance(node, Node):
         return node
-    no = refusal(node, method=PRECREATE)
-    if no is not None:
-        return no
-    if node.text("out_trade_no") != out_trade_no or not node.text("qr_code"):
-        return Unknown("a QR code for another number, or none")
-    return Done(node.text("qr_code"))
+    return Done(node.text("qr_code")) if node.text("qr_code") else Unknown("an answer without a QR code")
 
 
 def read_close(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[str] | CertainlyNot | Unknown:
     """The trade_no of the trade that is now closed."""
-    node = _node(body, CLOSE, who)
-    if isinstance(node, Unknown):
-        return node
-    no = refusal(node, method=CLOSE)
-    if no is not None:
-        return no
-    if node.text("out_trade_no") != out_trade_no:
-        return Unknown("another trade was closed")
-    return Done(node.text("trade_no"))
+    node = _accepted(body, CLOSE, who, out_trade_no)
+    return Done(node.text("trade_no")) if isinstance(node, Node) else node
 
 
 def read_query(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[TradeFacts] | CertainlyNot | Unknown:
     """What Alipay knows of one number. "No such trade" is a fact too: nobody has scanned or logged in yet."""
-    node = _node(body, QUERY, who)
-    if isinstance(node, Unknown):
-        return node
-    no = refusal(node, method=QUERY)
-    if isinstance(no, CertainlyNot) and no.next is Next.WAIT:
+    node = _accepted(body, QUERY, who, out_trade_no)
+    if isinstance(node, CertainlyNot) and node.next is Next.WAIT:
         return Done(TradeFacts(who.app_id, who.seller_id, out_trade_no, TradeStatus.ABSENT))
-    if no is not None:
-        return no
-    if node.text("out_trade_no") != out_trade_no:
-        return Unknown("an answer about another number")
+    if not isinstance(node, Node):
+        return node
     return Done(
         TradeFacts(
             app_id=who.app_id,
@@ -60,8 +43,13 @@ def read_query(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Trad
     )
 
 
-def _node(body: bytes, method: str, who: Credentials) -> Node | Unknown:
+def _accepted(body: bytes, method: str, who: Credentials, out_trade_no: str) -> Node | CertainlyNot | Unknown:
+    """The node of a genuine success about this number; else what stands in its place."""
     try:
-        return read_answer(body, method=method, keys=who.alipay_keys)
+        node = read_answer(body, method=method, keys=who.alipay_keys)
     except (BadSignature, MalformedAnswer) as error:
         return Unknown(f"{type(error).__name__}: {error}")
+    no = refusal(node, method=method)
+    if no is not None:
+        return no
+    return node if node.text("out_trade_no") == out_trade_no else Unknown("an answer about another number")

@@ -23,13 +23,6 @@ DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 640}
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs all journeys, for they share one stack; the other tests run beside them."""
-    for item in items:
-        if "journeys" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("journeys"))
-
-
 @pytest.fixture(scope="session")
 def revived() -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Servers that a journey killed and started again; they live until the product has stopped."""

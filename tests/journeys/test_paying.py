@@ -157,6 +157,7 @@ def test_a_second_code_replaces_the_first_and_the_first_still_counts(request_pay
     page = open_browser().new_page()
     page.goto(payment.page_url)
     page.get_by_role("button", name=words["web"]).click()
+    page.get_by_role("button", name=words["sign_in"]).wait_for()
     page.go_back()
     page.reload()
     expect(page.get_by_role("img", name=words["code"])).to_have_count(0)

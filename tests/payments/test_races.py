@@ -100,13 +100,13 @@ def test_without_its_guard_the_race_is_seen_to_be_lost(shop, make_order, make_at
     assert guard in settling.SETTLE
     broken = settling.SETTLE.replace(guard, gap)
     monkeypatch.setattr(settling, "SETTLE", broken)
-    lost = 0
-    for _ in range(40):
+
+    def is_lost() -> bool:
         order = make_order()
         attempt = make_attempt(order)
-        lost += bool(wrong(order, five_doors(order, attempt, says)))
+        return wrong(order, five_doors(order, attempt, says)) != []
 
-    assert lost > 0
+    assert any(is_lost() for _ in range(80))
 
 
 @pytest.mark.rows("F51")
