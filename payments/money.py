@@ -7,7 +7,7 @@ from typing import Self
 
 from payments.errors import InvalidAmount
 
-_YUAN = re.compile(r"(0|[1-9]\d{0,8})(\.\d{1,2})?", re.ASCII)
+_YUAN = re.compile(r"(0|[1-9]\d{0,8})(?:\.(\d{1,2}))?", re.ASCII)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -25,9 +25,10 @@ class Money:
 
         Raises InvalidAmount. Source: total_amount of alipay.trade.page.pay.
         """
-        if not _YUAN.fullmatch(text):
+        match = _YUAN.fullmatch(text)
+        if match is None:
             raise InvalidAmount(text)
-        return cls(int(Decimal(text) * 100))
+        return cls(int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")))
 
     def to_yuan(self) -> str:
         """The amount as Alipay reads it: yuan with two decimals, no grouping ("88.80")."""

@@ -174,7 +174,10 @@ PAYMENTS = {
     "precreate_product_code": env("PAYMENTS_PRECREATE_PRODUCT_CODE", default=""),
 }
 # Who hears what happened to an order: outbox topic -> functions taking the message's payload. Upward calls stay names.
-OUTBOX_HANDLERS = {"order.paid": ["checkout.mails.send_receipt"]}
+OUTBOX_HANDLERS = {
+    "order.paid": ["checkout.mails.send_receipt"],
+    "money.surplus": ["payments.services.surplus.open_case"],
+}
 
 LOGGING_CONFIG = None
 configure_logging(json_lines=env("LOG_FORMAT", default="json") == "json", level=env("LOG_LEVEL", default="INFO"))

@@ -26,6 +26,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
     list_per_page = 50
     show_full_result_count = False
+    ordering = ("-pk",)  # newest first, by an index every table has
     actions = None
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -68,7 +69,6 @@ class OrderAdmin(ReadOnlyAdmin):
     list_display = ("number", "title", _amount("total_fen", _("total")), "state", "created_at", "expires_at", "paid_at")
     list_filter = ("state", "created_at")
     search_fields = ("number", "title", "transactions__out_trade_no", "transactions__trade_no")
-    date_hierarchy = "created_at"
     inlines = (LineInline, TransactionInline)
     exclude = ("token", "contact_email", "seal_id")
 

@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 SIGN_TYPE = "RSA2"
 LONGEST_SIGNATURE = 1024  # base64 of a 6144-bit key; anything longer is not worth decoding
+_NOT_SIGNED = ("sign", "sign_type")
 _PADDING, _HASH = PKCS1v15(), SHA256()
 
 
 def request_text(params: Mapping[str, str]) -> str:
     """What a request signs: all parameters but `sign`, empty ones left out, `sign_type` kept. Source: dossier 1.4."""
-    return _joined((name, value) for name, value in params.items() if name != "sign" and value)
+    return "&".join([f"{name}={params[name]}" for name in sorted(params) if name != "sign" and params[name]])
 
 
 def notice_text(params: Mapping[str, str], *, keep_empty: bool) -> str:
@@ -24,13 +25,8 @@ def notice_text(params: Mapping[str, str], *, keep_empty: bool) -> str:
 
     keep_empty  Alipay's pages contradict each other on empty values, so a reader tries both
     """
-    return _joined(
-        (name, value) for name, value in params.items() if name not in ("sign", "sign_type") and (value or keep_empty)
-    )
-
-
-def _joined(pairs: Iterable[tuple[str, str]]) -> str:
-    return "&".join(f"{name}={value}" for name, value in sorted(pairs))
+    names = [name for name in sorted(params) if name not in _NOT_SIGNED and (keep_empty or params[name])]
+    return "&".join([f"{name}={params[name]}" for name in names])
 
 
 def sign(text: bytes, key: RSAPrivateKey) -> str:

@@ -154,7 +154,7 @@ class Migration(migrations.Migration):
                 ('body', payments.fields.SealedField(verbose_name='as received')),
                 ('verdict', models.CharField(choices=[('unjudged', 'not judged yet'), ('pays_order', 'paid its order'), ('surplus', 'money beyond the order'), ('moved', 'moved the transaction'), ('duplicate', 'known already'), ('case', 'opened a case'), ('refused', 'refused'), ('asked', 'made us ask')], db_default='unjudged', max_length=12, verbose_name='verdict')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
-                ('deliveries', models.PositiveIntegerField(db_default=1, verbose_name='deliveries')),
+                ('deliveries', models.IntegerField(db_default=1, verbose_name='deliveries')),
                 ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='received')),
                 ('last_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last received')),
             ],
@@ -170,7 +170,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('app_private', 'ours: signs requests'), ('alipay_public', "Alipay's: verifies answers and notices")], max_length=16, verbose_name='kind')),
-                ('seal_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('seal_id', models.UUIDField(default=uuid.uuid4, editable=False)),
                 ('key', payments.fields.SealedField(verbose_name='key')),
                 ('valid_from', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='valid from')),
                 ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='valid until')),
@@ -194,9 +194,9 @@ class Migration(migrations.Migration):
                 ('total_fen', models.BigIntegerField(verbose_name='total (fen)')),
                 ('state', models.CharField(choices=[('awaiting_payment', 'awaiting payment'), ('paid', 'paid'), ('partly_refunded', 'partly refunded'), ('refunded', 'refunded'), ('closed', 'closed')], default='awaiting_payment', max_length=20, verbose_name='state')),
                 ('language', models.CharField(choices=[('zh-hans', 'Simplified Chinese'), ('en', 'English')], max_length=10, verbose_name='language')),
-                ('seal_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('seal_id', models.UUIDField(default=uuid.uuid4, editable=False)),
                 ('contact_email', payments.fields.SealedField(blank=True, null=True, verbose_name='e-mail for the receipt')),
-                ('extensions', models.PositiveSmallIntegerField(default=0, verbose_name='extensions')),
+                ('extensions', models.SmallIntegerField(default=0, verbose_name='extensions')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='placed')),
                 ('expires_at', models.DateTimeField(verbose_name='kept until')),
                 ('paid_at', models.DateTimeField(blank=True, null=True, verbose_name='paid')),
@@ -230,7 +230,7 @@ class Migration(migrations.Migration):
                 ('topic', models.CharField(max_length=40, verbose_name='topic')),
                 ('dedupe_key', models.CharField(max_length=120, verbose_name='once per')),
                 ('payload', models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict, verbose_name='payload')),
-                ('attempts', models.PositiveIntegerField(db_default=0, verbose_name='attempts')),
+                ('attempts', models.IntegerField(db_default=0, verbose_name='attempts')),
                 ('last_error', models.CharField(blank=True, db_default='', max_length=200, verbose_name='last error')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created')),
                 ('due_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='due')),
@@ -276,7 +276,7 @@ class Migration(migrations.Migration):
                 ('wanted_at', models.DateTimeField(blank=True, null=True, verbose_name='buyer wants to know since')),
                 ('heard_at', models.DateTimeField(blank=True, null=True, verbose_name='last heard')),
                 ('heard_status', models.CharField(blank=True, default='', max_length=20, verbose_name='heard')),
-                ('checks', models.PositiveIntegerField(default=0, verbose_name='checks')),
+                ('checks', models.IntegerField(default=0, verbose_name='checks')),
                 ('version', models.BigIntegerField(default=0, verbose_name='version')),
                 ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, to='payments.merchantaccount')),
                 ('order', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='transactions', to='payments.order')),
@@ -373,27 +373,27 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(('amount_fen__gt', 0)), name='transaction_amount_positive'),
+            constraint=models.CheckConstraint(condition=django.db.models.expressions.RawSQL('amount_fen > 0 AND receipt_fen >= 0 AND receipt_fen <= amount_fen', [], output_field=models.BooleanField()), name='transaction_amounts'),
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'paid'), _negated=True), models.Q(('receipt_fen__gte', 0), ('receipt_fen__lte', models.F('amount_fen')), ('settled_at__isnull', False), ('trade_no__isnull', False), models.Q(('evidence', ''), _negated=True)), _connector='OR'), name='transaction_paid_on_evidence'),
+            constraint=models.CheckConstraint(condition=django.db.models.expressions.RawSQL("(settled_at IS NULL) = (state <> 'paid')", [], output_field=models.BooleanField()), name='transaction_paid_when_settled'),
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(('late', False), ('state', 'paid'), _connector='OR'), name='transaction_late_only_if_paid'),
+            constraint=models.CheckConstraint(condition=django.db.models.expressions.RawSQL("settled_at IS NULL OR num_nulls(trade_no, receipt_fen, paid_at, nullif(evidence, '')) = 0", [], output_field=models.BooleanField()), name='transaction_settled_on_evidence'),
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(('order__isnull', False), ('origin', 'stray'), _connector='OR'), name='transaction_has_an_order'),
+            constraint=models.CheckConstraint(condition=django.db.models.expressions.RawSQL('NOT late OR settled_at IS NOT NULL', [], output_field=models.BooleanField()), name='transaction_late_only_if_paid'),
+        ),
+        migrations.AddConstraint(
+            model_name='transaction',
+            constraint=models.CheckConstraint(condition=django.db.models.expressions.RawSQL("order_id IS NOT NULL OR origin = 'stray'", [], output_field=models.BooleanField()), name='transaction_has_an_order'),
         ),
         migrations.AddIndex(
             model_name='order',
             index=models.Index(condition=models.Q(('state', 'awaiting_payment')), fields=['expires_at'], name='order_awaiting_by_expiry'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['-created_at'], name='order_by_age'),
         ),
         migrations.AddConstraint(
             model_name='order',
@@ -405,15 +405,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('goods_fen__gte', 0), ('shipping_fen__gte', 0), ('discount_fen__gte', 0), ('total_fen__gt', 0)), name='order_amounts_not_negative'),
+            constraint=models.CheckConstraint(condition=django.db.models.expressions.RawSQL('least(goods_fen, shipping_fen, discount_fen, total_fen - 1) >= 0', [], output_field=models.BooleanField()), name='order_amounts_not_negative'),
         ),
         migrations.AddConstraint(
             model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('total_fen', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_fen'), '+', models.F('shipping_fen')), '-', models.F('discount_fen')))), name='order_total_is_the_sum'),
+            constraint=models.CheckConstraint(condition=django.db.models.expressions.RawSQL('total_fen = goods_fen + shipping_fen - discount_fen', [], output_field=models.BooleanField()), name='order_total_is_the_sum'),
         ),
         migrations.AddConstraint(
             model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('paid_by', None), ('state__in', ('awaiting_payment', 'closed'))), models.Q(('paid_by__isnull', False), ('state__in', ('paid', 'partly_refunded', 'refunded'))), _connector='OR'), name='order_paid_by_a_transaction'),
+            constraint=models.CheckConstraint(condition=django.db.models.expressions.RawSQL("(paid_by_id IS NULL) = (left(state, 1) < 'd')", [], output_field=models.BooleanField()), name='order_paid_by_a_transaction'),
         ),
         migrations.AddIndex(
             model_name='gatewaycall',

@@ -101,7 +101,7 @@ class Case(models.Model):
         return f"{self.get_kind_display()} · {self.subject}"
 
 
-# How much it matters, and in how many days a person must have looked. settle.sql opens SURPLUS with the same values.
+# How much it matters, and in how many days a person must have looked.
 SEVERITY: dict[Case.Kind, tuple[Case.Severity, int]] = {
     Case.Kind.SURPLUS: (Case.Severity.HIGH, 1),
     Case.Kind.UNKNOWN_NUMBER: (Case.Severity.HIGH, 1),

@@ -51,7 +51,7 @@ class AlipayKey(models.Model):
 
     account = internal(models.ForeignKey(MerchantAccount, models.PROTECT, related_name="keys"))
     kind = internal(models.CharField(_("kind"), max_length=16, choices=Kind))
-    seal_id = internal(models.UUIDField(default=uuid.uuid4, editable=False, unique=True))
+    seal_id = internal(models.UUIDField(default=uuid.uuid4, editable=False))
     key = secret(SealedField(_("key")))
     valid_from = internal(models.DateTimeField(_("valid from"), db_default=Now()))
     valid_until = internal(models.DateTimeField(_("valid until"), null=True, blank=True))

@@ -37,7 +37,7 @@ class InboundMessage(models.Model):
     body = personal(SealedField(_("as received")))
     verdict = internal(models.CharField(_("verdict"), max_length=12, choices=Verdict, db_default=Verdict.UNJUDGED))
     reason = internal(models.CharField(_("reason"), max_length=200, blank=True, db_default=""))
-    deliveries = internal(models.PositiveIntegerField(_("deliveries"), db_default=1))
+    deliveries = internal(models.IntegerField(_("deliveries"), db_default=1))
     received_at = internal(models.DateTimeField(_("received"), db_default=Now()))
     last_at = internal(models.DateTimeField(_("last received"), db_default=Now()))
 
@@ -140,7 +140,7 @@ class OutboxMessage(models.Model):
     topic = internal(models.CharField(_("topic"), max_length=40))
     dedupe_key = internal(models.CharField(_("once per"), max_length=120))
     payload = internal(models.JSONField(_("payload"), db_default=models.Value({}, models.JSONField()), default=dict))
-    attempts = internal(models.PositiveIntegerField(_("attempts"), db_default=0))
+    attempts = internal(models.IntegerField(_("attempts"), db_default=0))
     last_error = internal(models.CharField(_("last error"), max_length=200, blank=True, db_default=""))
     created_at = internal(models.DateTimeField(_("created"), db_default=Now()))
     due_at = internal(models.DateTimeField(_("due"), db_default=Now()))

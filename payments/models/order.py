@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import SealedField, internal, personal, public, secret
+from payments.models.checks import check
 from payments.money import Money
 
 
@@ -52,9 +53,9 @@ class Order(models.Model):
         models.OneToOneField("payments.Transaction", models.PROTECT, null=True, blank=True, related_name="pays_order")
     )
     language = internal(models.CharField(_("language"), max_length=10, choices=settings.LANGUAGES))
-    seal_id = internal(models.UUIDField(default=uuid.uuid4, editable=False, unique=True))
+    seal_id = internal(models.UUIDField(default=uuid.uuid4, editable=False))
     contact_email = personal(SealedField(_("e-mail for the receipt"), null=True, blank=True))
-    extensions = internal(models.PositiveSmallIntegerField(_("extensions"), default=0))
+    extensions = internal(models.SmallIntegerField(_("extensions"), default=0))
     created_at = public(models.DateTimeField(_("placed"), db_default=Now()))
     expires_at = public(models.DateTimeField(_("kept until")))
     paid_at = public(models.DateTimeField(_("paid"), null=True, blank=True))
@@ -68,23 +69,13 @@ class Order(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["number"], name="order_number_once"),
             models.UniqueConstraint(fields=["token"], name="order_token_once"),
-            models.CheckConstraint(
-                condition=Q(goods_fen__gte=0) & Q(shipping_fen__gte=0) & Q(discount_fen__gte=0) & Q(total_fen__gt=0),
-                name="order_amounts_not_negative",
-            ),
-            models.CheckConstraint(
-                condition=Q(total_fen=F("goods_fen") + F("shipping_fen") - F("discount_fen")),
-                name="order_total_is_the_sum",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=("awaiting_payment", "closed"), paid_by=None)
-                | Q(state__in=("paid", "partly_refunded", "refunded"), paid_by__isnull=False),
-                name="order_paid_by_a_transaction",
-            ),
+            check("order_amounts_not_negative", "least(goods_fen, shipping_fen, discount_fen, total_fen - 1) >= 0"),
+            check("order_total_is_the_sum", "total_fen = goods_fen + shipping_fen - discount_fen"),
+            # awaiting and closed orders have no payment; paid, partly refunded and refunded ones have
+            check("order_paid_by_a_transaction", "(paid_by_id IS NULL) = (left(state, 1) < 'd')"),
         )
         indexes = (
             models.Index(fields=["expires_at"], condition=Q(state="awaiting_payment"), name="order_awaiting_by_expiry"),
-            models.Index(fields=["-created_at"], name="order_by_age"),
         )
 
     def __str__(self) -> str:

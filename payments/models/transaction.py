@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import internal
+from payments.models.checks import check
 from payments.money import Money
 
 # One row lock at a time and none during HTTP: the claim moves the due time on, and that is the lease.
@@ -177,7 +178,7 @@ class Transaction(models.Model):
     wanted_at = internal(models.DateTimeField(_("buyer wants to know since"), null=True, blank=True))
     heard_at = internal(models.DateTimeField(_("last heard"), null=True, blank=True))
     heard_status = internal(models.CharField(_("heard"), max_length=20, blank=True, default=""))
-    checks = internal(models.PositiveIntegerField(_("checks"), default=0))
+    checks = internal(models.IntegerField(_("checks"), default=0))
     version = internal(models.BigIntegerField(_("version"), default=0))
 
     objects: ClassVar[TransactionQuerySet] = TransactionQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
@@ -188,24 +189,14 @@ class Transaction(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["out_trade_no"], condition=Q(origin="ours"), name="out_trade_no_once"),
             models.UniqueConstraint(fields=["trade_no"], name="trade_no_once"),
-            models.CheckConstraint(condition=Q(amount_fen__gt=0), name="transaction_amount_positive"),
-            models.CheckConstraint(
-                condition=~Q(state="paid")
-                | (
-                    Q(
-                        trade_no__isnull=False,
-                        settled_at__isnull=False,
-                        receipt_fen__gte=0,
-                        receipt_fen__lte=F("amount_fen"),
-                    )
-                    & ~Q(evidence="")
-                ),
-                name="transaction_paid_on_evidence",
+            check("transaction_amounts", "amount_fen > 0 AND receipt_fen >= 0 AND receipt_fen <= amount_fen"),
+            check("transaction_paid_when_settled", "(settled_at IS NULL) = (state <> 'paid')"),
+            check(
+                "transaction_settled_on_evidence",
+                "settled_at IS NULL OR num_nulls(trade_no, receipt_fen, paid_at, nullif(evidence, '')) = 0",
             ),
-            models.CheckConstraint(condition=Q(late=False) | Q(state="paid"), name="transaction_late_only_if_paid"),
-            models.CheckConstraint(
-                condition=Q(order__isnull=False) | Q(origin="stray"), name="transaction_has_an_order"
-            ),
+            check("transaction_late_only_if_paid", "NOT late OR settled_at IS NOT NULL"),
+            check("transaction_has_an_order", "order_id IS NOT NULL OR origin = 'stray'"),
         )
         indexes = (
             models.Index(

@@ -8,7 +8,6 @@ from enum import StrEnum
 from django.conf import settings
 from django.db import connection
 
-from payments.alipay.facts import TradeStatus
 from payments.models import Order, Transaction
 from payments.money import Money
 
@@ -151,10 +150,6 @@ class Paying:
         """Until the shown attempt ends; 0 when it has."""
         over_at = min(self.expires_at, self.time_expire or self.expires_at)
         return max(0, int((over_at - self.now).total_seconds()))
-
-    @property
-    def was_unanswered_after_return(self) -> bool:
-        return self.wanted_at is not None and self.heard_status == TradeStatus.ABSENT
 
     @property
     def version(self) -> str:

@@ -14,7 +14,7 @@ from payments.models import GatewayCall, Transaction
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
 from payments.models.transaction import Heard
-from payments.services.settle import Settled, settle
+from payments.services.settle import SAYS, Settled, settle
 
 logger = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ def _plan_next(attempts: list[Transaction], facts: dict[str, TradeFacts], asked_
         [
             Heard(
                 transaction_id=each.pk,
-                status=facts[each.out_trade_no].status if each.out_trade_no in facts else "",
+                status=SAYS[facts[each.out_trade_no].status] if each.out_trade_no in facts else "",
                 at=asked_at,
                 next_check_at=asked_at + rung(each.checks),
             )

@@ -15,6 +15,7 @@ from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction
 from payments.models.clock import database_now
 from payments.services import ask
+from payments.services.settle import SAYS
 
 logger = structlog.get_logger(__name__)
 Result = Done[str] | CertainlyNot | Unknown
@@ -87,7 +88,7 @@ def _close_if_unpaid(attempt: Transaction) -> None:
     attempt.refresh_from_db()
     if attempt.state not in Transaction.UNSETTLED:
         return
-    if attempt.heard_status == TradeStatus.ABSENT:
+    if attempt.heard_status == SAYS[TradeStatus.ABSENT]:
         with transaction.atomic(durable=True):
             _mark_closed(attempt, actor="closer", action="closed_unused")
     else:  # anything but a certain answer leaves the attempt to the next round: its lease brings it back

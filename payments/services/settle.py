@@ -16,8 +16,10 @@ from payments.models.settling import AskedQuery, Fact, HeardNotice, Moved, apply
 logger = structlog.get_logger(__name__)
 TRIES = 3  # for deadlocks and serialization failures, which the database resolves by refusing one of two
 PAID = (TradeStatus.PAID, TradeStatus.FINISHED)
+# In the words of settle.sql; the last two move nothing.
 SAYS = {
     TradeStatus.PAID: "paid", TradeStatus.FINISHED: "paid", TradeStatus.CLOSED: "closed", TradeStatus.WAITING: "waiting",
+    TradeStatus.ABSENT: "absent", TradeStatus.UNREADABLE: "unreadable",
 }  # fmt: skip
 
 
@@ -85,7 +87,7 @@ def _applied(facts: Sequence[TradeFacts], source: HeardNotice | AskedQuery, acto
 def _plain(fact: TradeFacts) -> Fact:
     return Fact(
         out_trade_no=fact.out_trade_no, app_id=fact.app_id, seller_id=fact.seller_id, trade_no=fact.trade_no,
-        says=SAYS.get(fact.status, "nothing"), finished=fact.status is TradeStatus.FINISHED,
+        says=SAYS[fact.status], finished=fact.status is TradeStatus.FINISHED,
         total_fen=fact.total.fen if fact.total else None, receipt_fen=fact.receipt.fen if fact.receipt else None,
         paid_at=fact.paid_at,
     )  # fmt: skip
@@ -130,7 +132,7 @@ def judge(attempt: Transaction | None, fact: TradeFacts) -> Case.Kind | None:
     gates = [
         (fact.app_id == attempt.app_id, Case.Kind.OTHER_APP),
         (fact.seller_id == attempt.seller_id, Case.Kind.OTHER_SELLER),
-        (fact.status in SAYS and fact.total is not None and fact.trade_no is not None, Case.Kind.UNREADABLE),
+        (fact.status is not TradeStatus.UNREADABLE and None not in (fact.total, fact.trade_no), Case.Kind.UNREADABLE),
         (fact.total == attempt.amount, Case.Kind.OTHER_AMOUNT),
         (attempt.trade_no in (None, fact.trade_no), Case.Kind.OTHER_TRADE),
         (attempt.state == Transaction.State.PAID or fact.status not in PAID, Case.Kind.OTHER_TRADE),

@@ -7,6 +7,7 @@ import pytest
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.services.close import close_due, close_order
+from payments.services.relay_outbox import relay_outbox
 from payments.services.start_payment import start_payment
 
 State = Transaction.State
@@ -158,4 +159,5 @@ def test_money_a_day_after_closing_is_booked_and_a_person_looks(order, attempt, 
     assert response.content == b"success"
     assert states(order) == ("paid", "closed")
     assert Transaction.objects.get().late
+    relay_outbox(limit=10)
     assert Case.objects.get().kind == Case.Kind.SURPLUS

@@ -51,7 +51,7 @@ def test_no_trade_yet_leaves_it_watched_and_payable(order, due):
 
     due.refresh_from_db()
     order.refresh_from_db()
-    assert (due.state, due.heard_status, order.state) == (State.PRESENTED, "ABSENT", Order.State.AWAITING_PAYMENT)
+    assert (due.state, due.heard_status, order.state) == (State.PRESENTED, "absent", Order.State.AWAITING_PAYMENT)
     assert due.next_check_at > database_now()
 
 

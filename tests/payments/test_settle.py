@@ -10,11 +10,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from payments import gateway
 from payments.alipay.facts import TradeFacts, TradeStatus
 from payments.models import AuditEvent, Case, GatewayCall, Order, OutboxMessage, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
 from payments.money import Money
+from payments.services.receive_notice import receive_notice
+from payments.services.relay_outbox import relay_outbox
 from payments.services.settle import Settled, settle
 from tests.conftest import make_merchant
 
@@ -150,6 +153,7 @@ def test_two_payments_for_one_order_in_one_batch_pay_it_once(hear, says, order, 
 
     assert sorted(hear(*batch)) == sorted([PAYS, SURPLUS])
     assert sorted(credit for _, credit, _ in ledger()) == ["money_in_cases", "sales"]
+    relay_outbox(limit=10)
     assert [case.kind for case in Case.objects.open()] == [Case.Kind.SURPLUS]
 
 
@@ -174,6 +178,7 @@ def test_money_that_arrives_after_closing_is_booked_all_the_same(hear, says, ord
     order.refresh_from_db()
     assert (closed.state, closed.late, order.state) == ("paid", True, "closed")
     assert ledger() == [("alipay_receivable", "money_in_cases", 8880)]
+    relay_outbox(limit=10)
     assert Case.objects.get().kind == Case.Kind.SURPLUS
 
 
@@ -252,18 +257,20 @@ def test_in_any_order_of_arrival_the_end_is_what_alipay_ended_with(hear, says, o
     assert AuditEvent.objects.about(order).filter(action="paid").count() == 1
 
 
-def test_the_cost_of_a_payment_is_one_statement(committed_db, identity, says, make_order, make_attempt):
+def test_the_cost_of_a_notice_is_one_statement(committed_db, identity, says, make_order, make_attempt):
     make_merchant(identity, "http://127.0.0.1:9/")
-    attempt = make_attempt(make_order())
-    facts, source = says.facts(attempt), AskedQuery(uuid.uuid4(), attempt.account_id, attempt.created_at)
+    gateway.merchants(refresh=True)
+    body = says.notice(make_attempt(make_order()))
 
-    with CaptureQueriesContext(connection) as queries:
-        settle([facts], source=source, actor="poll")
+    for outcome in (PAYS, BEFORE):
+        with CaptureQueriesContext(connection) as queries:
+            assert receive_notice(body) == outcome
+        assert len(queries) == 1
 
-    assert len(queries) == 1
 
-
-def test_a_batch_of_nothing_new_costs_no_more_than_two_statements(hear, says, merchant, make_order, make_attempt):
+def test_a_batch_of_nothing_new_costs_its_journal_the_statement_and_one_read(
+    hear, says, merchant, make_order, make_attempt
+):
     attempts = [make_attempt(make_order()) for _ in range(20)]
     facts = [says.facts(each, status=TradeStatus.WAITING) for each in attempts]
     hear(*facts)
@@ -272,4 +279,4 @@ def test_a_batch_of_nothing_new_costs_no_more_than_two_statements(hear, says, me
     with CaptureQueriesContext(connection) as queries:
         settle(facts, source=source, actor="poll")
 
-    assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 2
+    assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 3
