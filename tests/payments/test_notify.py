@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.db import OperationalError
 from django.test import Client
 
+from payments import gateway
 from payments.alipay.keys import load_private_key
 from payments.models import Case, InboundMessage, Order, OutboxMessage, Transaction, Transfer
 
@@ -335,3 +336,18 @@ def test_the_notice_is_never_redirected(client, says, unsettled, suffix, setting
     settings.SECURE_SSL_REDIRECT = True
 
     assert client.post(f"/alipay/notify{suffix}", says.notice(unsettled), content_type=FORM).status_code == 200
+
+
+def test_keys_are_parsed_once_however_many_notices_come(client, says, merchant, make_order, make_attempt, monkeypatch):
+    parsed: list[str] = []
+    for name in ("load_private_key", "load_public_key"):
+        load = getattr(gateway, name)
+        monkeypatch.setattr(gateway, name, lambda text, load=load: (parsed.append(text), load(text))[1])
+
+    for _ in range(20):
+        gateway.merchants(refresh=True)
+        assert (
+            client.post("/alipay/notify", says.notice(make_attempt(make_order())), content_type=FORM).status_code == 200
+        )
+
+    assert len(parsed) == 2
