@@ -342,7 +342,12 @@ def test_keys_are_parsed_once_however_many_notices_come(client, says, merchant, 
     parsed: list[str] = []
     for name in ("load_private_key", "load_public_key"):
         load = getattr(gateway, name)
-        monkeypatch.setattr(gateway, name, lambda text, load=load: (parsed.append(text), load(text))[1])
+
+        def counted(text: str, load: Callable[[str], object] = load) -> object:
+            parsed.append(text)
+            return load(text)
+
+        monkeypatch.setattr(gateway, name, counted)
 
     for _ in range(20):
         gateway.merchants(refresh=True)
