@@ -41,7 +41,7 @@ def place_order(
     contact_email: str = "",
     life: timedelta | None = None,
 ) -> Order:
-    """Freeze priced lines into an order that awaits payment until `now` + `life` (default: the setting).
+    """Freeze priced lines into an order that awaits payment until `now` + `life` (default: the setting), a whole second.
 
     caller   who places it: "command", "buyer:…"
     key      the caller's idempotency key: the same key and content give the same order, however often
@@ -64,7 +64,8 @@ def place_order(
         order = Order.objects.create(
             number=_new_number(now), token=secrets.token_urlsafe(24), account=_account(), title=title[:256],
             goods_fen=goods.fen, shipping_fen=shipping.fen, discount_fen=discount.fen, total_fen=total.fen,
-            language=language, contact_email=contact_email or None, created_at=now, expires_at=now + life,
+            language=language, contact_email=contact_email or None, created_at=now,
+            expires_at=(now + life).replace(microsecond=0),  # Alipay's clock for it has whole seconds, and so has ours
         )  # fmt: skip
         OrderLine.objects.bulk_create(
             OrderLine(
