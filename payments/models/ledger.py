@@ -13,6 +13,7 @@ class Account(models.TextChoices):
 
     ALIPAY_RECEIVABLE = "alipay_receivable", _("at Alipay")
     BANK = "bank", _("bank")
+    CASH = "cash", _("till")
     FEES = "fees", _("fees")
     MERCHANT_DISCOUNT = "merchant_discount", _("merchant discount")
     SALES = "sales", _("sales")

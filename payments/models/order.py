@@ -60,6 +60,7 @@ class Order(models.Model):
     expires_at = public(models.DateTimeField(_("kept until")))
     paid_at = public(models.DateTimeField(_("paid"), null=True, blank=True))
     closed_at = public(models.DateTimeField(_("closed"), null=True, blank=True))
+    cancelled_at = public(models.DateTimeField(_("cancelled by the buyer"), null=True, blank=True))
 
     objects: ClassVar[OrderQuerySet] = OrderQuerySet.as_manager()  # type: ignore[assignment]  # a manager with these methods
 
@@ -69,7 +70,7 @@ class Order(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["number"], name="order_number_once"),
             models.UniqueConstraint(fields=["token"], name="order_token_once"),
-            check("order_amounts_not_negative", "least(goods_fen, shipping_fen, discount_fen, total_fen - 1) >= 0"),
+            check("order_amounts_not_negative", "least(goods_fen, shipping_fen, discount_fen, total_fen) >= 0"),
             check("order_total_is_the_sum", "total_fen = goods_fen + shipping_fen - discount_fen"),
             # awaiting and closed orders have no payment; paid, partly refunded and refunded ones have
             check("order_paid_by_a_transaction", "(paid_by_id IS NULL) = (left(state, 1) < 'd')"),
@@ -96,6 +97,7 @@ class OrderLine(models.Model):
     order = internal(models.ForeignKey(Order, models.PROTECT, related_name="lines"))
     position = public(models.PositiveSmallIntegerField(_("position")))
     title = public(models.CharField(_("title"), max_length=256))
+    sku = public(models.CharField(_("article number"), max_length=40, blank=True, default=""))
     unit_price_fen = public(models.BigIntegerField(_("unit price (fen)")))
     quantity = public(models.PositiveIntegerField(_("quantity")))
 

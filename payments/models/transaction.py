@@ -137,12 +137,16 @@ class Transaction(models.Model):
         QR = "qr", _("QR code")
         PAGE = "page", _("Alipay web page")
         WAP = "wap", _("Alipay on a phone")
+        CASH = "cash", _("cash")
+        BANK = "bank", _("bank transfer")
+        FREE = "free", _("nothing to pay")
 
     class Origin(models.TextChoices):
         OURS = "ours", _("ours")
         STRAY = "stray", _("stray")
 
     UNSETTLED = (State.CREATED, State.PRESENTED)
+    BY_HAND = (Scene.CASH, Scene.BANK, Scene.FREE)  # settled without Alipay, which knows no trade of theirs
 
     order = internal(
         models.ForeignKey("payments.Order", models.PROTECT, null=True, blank=True, related_name="transactions")
@@ -189,11 +193,13 @@ class Transaction(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["out_trade_no"], condition=Q(origin="ours"), name="out_trade_no_once"),
             models.UniqueConstraint(fields=["trade_no"], name="trade_no_once"),
-            check("transaction_amounts", "amount_fen > 0 AND receipt_fen >= 0 AND receipt_fen <= amount_fen"),
+            check("transaction_amounts", "receipt_fen >= 0 AND receipt_fen <= amount_fen"),
+            check("transaction_of_something", "amount_fen > 0 OR (amount_fen = 0 AND scene = 'free')"),
             check("transaction_paid_when_settled", "(settled_at IS NULL) = (state <> 'paid')"),
             check(
                 "transaction_settled_on_evidence",
-                "settled_at IS NULL OR num_nulls(trade_no, receipt_fen, paid_at, nullif(evidence, '')) = 0",
+                "settled_at IS NULL OR num_nulls(receipt_fen, paid_at, nullif(evidence, '')) = 0"
+                " AND (trade_no IS NOT NULL) = (scene NOT IN ('cash', 'bank', 'free'))",
             ),
             check("transaction_late_only_if_paid", "NOT late OR settled_at IS NOT NULL"),
             check("transaction_has_an_order", "order_id IS NOT NULL OR origin = 'stray'"),

@@ -12,8 +12,9 @@ from django.db import IntegrityError, transaction
 
 from payments.alipay.clock import BEIJING
 from payments.errors import KeyReused, OrderRefused
-from payments.models import AuditEvent, IdempotencyRecord, MerchantAccount, Order, OrderLine
+from payments.models import AuditEvent, IdempotencyRecord, MerchantAccount, Order, OrderLine, Transaction
 from payments.money import Money
+from payments.services.record_payment import settle_by_hand
 
 NOTHING = Money(0)
 MOST = Money(100_000_000_00)  # Alipay takes 0.01 to 100,000,000 yuan; source: dossier 2.0
@@ -26,6 +27,7 @@ class Line:
     title: str
     unit_price: Money
     quantity: int = 1
+    sku: str = ""
 
 
 def place_order(
@@ -44,14 +46,15 @@ def place_order(
     """Freeze priced lines into an order that awaits payment until `now` + `life` (default: the setting), a whole second.
 
     caller   who places it: "command", "buyer:…"
+    An order of nothing is paid at once, and marked so: nothing goes to Alipay.
     key      the caller's idempotency key: the same key and content give the same order, however often
-    Raises OrderRefused (nothing owed, too much, no line), KeyReused (same key, other content).
+    Raises OrderRefused (less than nothing, too much, no line), KeyReused (same key, other content).
     """
     goods = Money(sum(line.unit_price.fen * line.quantity for line in lines))
     total = Money(goods.fen + shipping.fen - discount.fen)
     if not lines or any(line.quantity < 1 or line.unit_price.fen < 0 for line in lines):
         raise OrderRefused("an order needs lines with a quantity and a price")
-    if not NOTHING < total <= MOST:
+    if not NOTHING.fen <= total.fen <= MOST.fen:
         raise OrderRefused(f"an order of {total} can't be paid: Alipay takes ¥0.01 to ¥100,000,000")
     life = life or timedelta(seconds=settings.PAYMENTS["order_life_s"])
     content = [[asdict(line) for line in lines], title, asdict(shipping), asdict(discount)]
@@ -72,12 +75,16 @@ def place_order(
                 order=order,
                 position=at,
                 title=line.title[:256],
+                sku=line.sku,
                 unit_price_fen=line.unit_price.fen,
                 quantity=line.quantity,
             )
             for at, line in enumerate(lines, start=1)
         )
         AuditEvent.objects.add(order, "placed", actor=caller, state=order.state)
+        if not total.fen:
+            settle_by_hand(order, way=Transaction.Scene.FREE, reference="nothing to pay", actor=caller)
+            order.refresh_from_db()
         if key:
             IdempotencyRecord.objects.filter(caller=caller, key=key).update(answer={"order_id": order.pk})
     return order

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from payments.errors import KeyReused, OrderRefused
-from payments.models import IdempotencyRecord, MerchantAccount, Order
+from payments.models import GatewayCall, IdempotencyRecord, MerchantAccount, Order, OutboxMessage, Transfer
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.services.place_order import Line, place_order
@@ -46,11 +46,10 @@ def test_numbers_are_sixteen_digits_and_say_nothing_about_each_other(merchant):
     "changes",
     [
         {"lines": []},
-        {"lines": [Line("x", Money(0))]},
         {"lines": [Line("x", Money(1), 0)]},
         {"lines": [Line("x", Money(1), -1)]},
         {"lines": [Line("x", Money(100), 2), Line("y", Money(-50))]},
-        {"discount": Money(22_260)},
+        {"discount": Money(22_261)},
         {"lines": [Line("x", Money(100_000_000_01))]},
     ],
 )
@@ -58,6 +57,14 @@ def test_what_alipay_could_not_take_is_refused_before_anything_is_written(mercha
     with pytest.raises(OrderRefused):
         place(**changes)
     assert Order.objects.count() == 0
+
+
+def test_an_order_of_nothing_is_paid_without_alipay_and_marked_so(merchant):
+    order = place(lines=[Line("a taste", Money(0))])
+
+    assert (order.state, order.paid_by.scene, order.paid_by.trade_no) == ("paid", "free", None)
+    assert Transfer.objects.count() == GatewayCall.objects.count() == 0
+    assert OutboxMessage.objects.get().topic == "order.paid"
 
 
 def test_without_an_account_nothing_can_be_ordered(db):

@@ -40,6 +40,8 @@ class Command(BaseCommand):
             amount = Money.from_yuan(options["amount"])
         except InvalidAmount:
             raise CommandError(f"--amount {options['amount']!r} is no amount: write yuan as 88.80") from None
+        if not amount.fen:
+            raise CommandError("--amount 0: an order of nothing needs no payment")
         try:
             order = place_order(
                 lines=[Line(options["subject"], amount)], title=options["subject"], language=options["language"],
