@@ -15,6 +15,9 @@ app.autodiscover_tasks(["payments"])
 # Bells in seconds, kept in memory: a bell that is missed or rung twice changes nothing.
 app.conf.beat_scheduler = "celery.beat:Scheduler"
 app.conf.beat_schedule = {
+    "tidy_old_carts": {"task": "checkout.tasks.tidy_old_carts", "schedule": 3600.0, "options": {"expires": 3600}},
+}
+app.conf.beat_schedule |= {
     name: {"task": f"payments.tasks.{name}", "schedule": float(every), "options": {"expires": max(every, 10)}}
     for name, every in {"poll_unsettled": 1, "close_due": 2, "relay_outbox_messages": 1, "keep_house": 3600}.items()
 }

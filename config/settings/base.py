@@ -20,6 +20,18 @@ SITE_URL = env("SITE_URL", default="http://127.0.0.1:8000").rstrip(
 SHOP_NAME = env("SHOP_NAME", default="结账 Jiezhang")
 SHOP_CONTACT = env("SHOP_CONTACT", default="")
 SHOP_WHAT_NEXT = env("SHOP_WHAT_NEXT", default="")
+SHOP_DELIVERY_FEN = env.int("SHOP_DELIVERY_FEN", default=0)
+SHOP_DELIVERY_FREE_FROM_FEN = env.int("SHOP_DELIVERY_FREE_FROM_FEN", default=0)
+SHOW_STYLE_PAGE = env.bool("SHOW_STYLE_PAGE", default=False)
+# Receipts as PDF need a font with Chinese letters; these places are looked at where no other is named.
+RECEIPT_FONT = env("RECEIPT_FONT", default="")
+RECEIPT_FONTS_TRIED = [
+    "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
+    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
+    "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
+]
+# Behind a proxy: where it writes the shopper's address, as Django's META names it: HTTP_X_REAL_IP. Tries are counted by it.
+CLIENT_ADDRESS_HEADER = env("CLIENT_ADDRESS_HEADER", default="")
 
 # --- rooms ------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -60,6 +72,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "config.context.shop",
+                "checkout.views.doors.basket",
             ],
         },
     }
@@ -132,7 +145,17 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "payments.views.problems.form_too_old"
-LOGIN_URL = "admin:login"
+LOGIN_URL = "checkout:sign_in"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("UserAttributeSimilarityValidator", {"user_attributes": ["email"]}),
+    )
+]
+MEDIA_URL = "/media/"
+MEDIA_ROOT = env.path("MEDIA_ROOT", default=str(ROOT / "media"))()
 # Pressing "pay" posts to us and is answered with a redirect to Alipay, which browsers count as a form's target.
 ALIPAY_ORIGINS = env.list(
     "ALIPAY_ORIGINS",
@@ -175,7 +198,18 @@ PAYMENTS = {
 }
 # Who hears what happened to an order: outbox topic -> functions taking the message's payload. Upward calls stay names.
 OUTBOX_HANDLERS = {
-    "order.paid": ["checkout.mails.send_receipt"],
+    "order.paid": [
+        "checkout.services.stock.take",
+        "checkout.services.carts.empty_after_payment",
+        "checkout.mails.send_receipt",
+    ],
+    "order.closed": [
+        "checkout.services.stock.release",
+        "checkout.services.carts.keep_after_closing",
+        "checkout.mails.send_unpaid",
+    ],
+    "order.placed": ["checkout.mails.send_awaiting"],
+    "account.ticket": ["checkout.mails.send_ticket"],
     "money.surplus": ["payments.services.surplus.open_case"],
 }
 

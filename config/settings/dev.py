@@ -17,6 +17,7 @@ if not env("DATABASE_URL", default="") and RUNNING_DEMO.exists() and os.access(R
     demo = json.loads(RUNNING_DEMO.read_text())
 NO_DATABASE = "postgres://nobody@/nothing?host=/start-make-demo-or-set-DATABASE_URL"
 
+SHOW_STYLE_PAGE = True
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env("SECRET_KEY", default=demo.get("secret_key", "only-for-development-" + "x" * 32))
 SEAL_KEYS = env("SEAL_KEYS", default=demo.get("seal_keys", "dev:" + "A" * 43 + "="))

@@ -54,6 +54,7 @@ class Case(models.Model):
         REFUND_NOTICE = "refund_notice", _("refund reported by Alipay")
         REFUSED_CALL = "refused_call", _("Alipay refuses our calls")
         STUCK = "stuck", _("no certain answer for too long")
+        GOODS_GONE = "goods_gone", _("paid, but the goods are gone")
         BUYER_ASKS = "buyer_asks", _("buyer asks for help")
 
     class Severity(models.TextChoices):
@@ -114,6 +115,7 @@ SEVERITY: dict[Case.Kind, tuple[Case.Severity, int]] = {
     Case.Kind.REFUND_NOTICE: (Case.Severity.NORMAL, 2),
     Case.Kind.REFUSED_CALL: (Case.Severity.HIGH, 1),
     Case.Kind.STUCK: (Case.Severity.HIGH, 1),
+    Case.Kind.GOODS_GONE: (Case.Severity.HIGH, 1),
     Case.Kind.BUYER_ASKS: (Case.Severity.NORMAL, 1),
 }
 

@@ -1,0 +1,26 @@
+"""Plain pages: the shop's rules in short, and the living style page."""
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from checkout.forms import ContactForm
+
+
+@require_safe
+def rules(request: HttpRequest) -> HttpResponse:
+    """Delivery, refunds, what we keep, which cookies there are."""
+    return render(request, "checkout/rules.html", {
+        "delivery_fen": settings.SHOP_DELIVERY_FEN, "free_from_fen": settings.SHOP_DELIVERY_FREE_FROM_FEN,
+        "life_min": settings.PAYMENTS["order_life_s"] // 60,
+    })  # fmt: skip
+
+
+@require_safe
+def style(request: HttpRequest) -> HttpResponse:
+    """Every piece the pages are made of, for those who change them. Not in production."""
+    if not settings.SHOW_STYLE_PAGE:
+        raise Http404
+    filled = ContactForm({"name": "林小满", "mobile": "12", "email": "lin@example.com"})
+    return render(request, "checkout/style.html", {"form": filled})
