@@ -7,11 +7,18 @@ from django.db.models.functions import Coalesce
 
 from checkout.models import Category, Product, Variant
 
-SORTS = {"": ("position", "pk"), "price": ("from_fen", "pk"), "-price": ("-from_fen", "pk"), "new": ("-created_at", "pk")}
+SORTS = {
+    "": ("position", "pk"),
+    "price": ("from_fen", "pk"),
+    "-price": ("-from_fen", "pk"),
+    "new": ("-created_at", "pk"),
+}
 FEW = 5
 
 
-def window(*, category: Category | None = None, words: str = "", in_stock: bool = False, sort: str = "") -> QuerySet[Product]:
+def window(
+    *, category: Category | None = None, words: str = "", in_stock: bool = False, sort: str = ""
+) -> QuerySet[Product]:
     """Listed products, each with `from_fen`, `to_fen_differs` and `free` (pieces of all its variants). One query.
 
     words  each must occur in a name or the one-line text, in either language

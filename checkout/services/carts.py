@@ -64,7 +64,9 @@ def set_quantity(cart: Cart, variant_id: int, quantity: int) -> None:
 def accept_changes(cart: Cart) -> None:
     """The shopper has seen today's prices and stock: remember the prices, take what is left, drop what is gone."""
     with transaction.atomic():
-        for line in CartLine.objects.select_for_update(of=("self",)).filter(cart=cart).select_related("variant__product"):
+        for line in (
+            CartLine.objects.select_for_update(of=("self",)).filter(cart=cart).select_related("variant__product")
+        ):
             variant = line.variant
             stock = getattr(variant, "stock", None)
             free = stock.free if stock and variant.is_listed and variant.product.is_listed else 0

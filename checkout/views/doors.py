@@ -79,7 +79,11 @@ def too_often(request: HttpRequest, wait: int) -> HttpResponse:
 def client_address(request: HttpRequest) -> str:
     """Who asks: the connection's address, or what a proxy of ours says where the settings name its header."""
     header = settings.CLIENT_ADDRESS_HEADER
-    return str(request.META.get(header) or request.META.get("REMOTE_ADDR", "") if header else request.META.get("REMOTE_ADDR", ""))
+    return str(
+        request.META.get(header) or request.META.get("REMOTE_ADDR", "")
+        if header
+        else request.META.get("REMOTE_ADDR", "")
+    )
 
 
 def remember(request: HttpRequest, order: Order) -> None:
