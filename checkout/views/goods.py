@@ -29,10 +29,11 @@ def catalogue(request: HttpRequest, slug: str = "") -> HttpResponse:
 @require_safe
 def product(request: HttpRequest, slug: str) -> HttpResponse:
     shown = get_object_or_404(Product.objects.select_related("category"), slug=slug, is_listed=True)
-    kinds = [{"variant": each, "free": free_of(each)} for each in kinds_of(shown)]
+    variants = [(each, free_of(each)) for each in kinds_of(shown)]
+    kinds = [{"variant": each, "free": free} for each, free in variants]
     chosen = request.GET.get("kind", "")
     return render(request, "checkout/product.html", {
         "product": shown, "kinds": kinds, "few": FEW, "chosen": chosen,
-        "sold_out": not any(each["free"] for each in kinds),
-        "first": next((each["variant"].sku for each in kinds if each["free"]), ""),
+        "sold_out": not any(free for _, free in variants),
+        "first": next((each.sku for each, free in variants if free), ""),
     })  # fmt: skip

@@ -42,7 +42,7 @@ def unlock(request: HttpRequest, token: str) -> HttpResponse:
     """Show name and address to who knows the last four digits of the mobile."""
     order, delivery = _found(token)
     form = TailForm(request.POST)
-    if delivery is not None and form.is_valid() and delivery.mobile.endswith(form.cleaned_data["tail"]):
+    if delivery is not None and form.is_valid() and (delivery.mobile or "").endswith(form.cleaned_data["tail"]):
         remember(request, order)
         return SeeOther(reverse("checkout:order", args=[token]))
     if form.is_valid():

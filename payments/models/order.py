@@ -113,3 +113,7 @@ class OrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.title}"
+
+    @property
+    def total(self) -> Money:
+        return Money(self.unit_price_fen * self.quantity)
