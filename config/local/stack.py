@@ -151,6 +151,7 @@ def stack(
         running.until_healthy(("sandbox",))
         folder = str(data / "alipay")
         running.manage("seed_demo", "--migrate", "--gateway", f"{sandbox}/gateway.do", "--folder", folder)
+        running.manage("seed_shop")
         for name in ("web", "worker", "beat"):
             running.run(name)
         running.until_healthy()
