@@ -21,7 +21,7 @@ def _forget_tries():
 
 
 @pytest.fixture
-def make_variant(db) -> Callable[..., Variant]:
+def make_variant(committed_db) -> Callable[..., Variant]:
     tea, _ = Category.objects.get_or_create(slug="tea", defaults={"name_zh": "茶", "name_en": "Tea"})
 
     def make(sku: str = "LJ-50", fen: int = 12800, stock: int = 10, **product: object) -> Variant:
@@ -35,7 +35,7 @@ def make_variant(db) -> Callable[..., Variant]:
 
 
 @pytest.fixture
-def buy(client: Client, connected):
+def buy(client: Client, committed_db, connected):
     """Steps of one browser through the shop. `confirm` posts what the confirming page offered, changed as wanted."""
 
     def add(variant: Variant, quantity: object = 1):

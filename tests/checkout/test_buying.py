@@ -18,8 +18,6 @@ from payments.services.record_payment import record_payment
 from payments.services.relay_outbox import relay_outbox
 from tests.checkout.conftest import CONTACT
 
-pytestmark = pytest.mark.django_db
-
 
 def stock_of(variant):
     kept = Stock.objects.get(pk=variant.pk)
@@ -33,7 +31,7 @@ def bought(buy, variant, quantity=1):
     return Order.objects.get()
 
 
-def test_a_guest_buys_in_two_pages(buy, make_variant, committed_db):
+def test_a_guest_buys_in_two_pages(buy, make_variant):
     order = bought(buy, make_variant(), 2)
 
     assert (order.total_fen, order.state, order.language) == (25600, "awaiting_payment", "zh-hans")
@@ -41,7 +39,7 @@ def test_a_guest_buys_in_two_pages(buy, make_variant, committed_db):
     assert (order.delivery.name, order.delivery.mobile) == ("林小满", "13800000000")
 
 
-def test_goods_are_held_at_placing_sold_at_payment_and_leave_the_cart(buy, make_variant, committed_db):
+def test_goods_are_held_at_placing_sold_at_payment_and_leave_the_cart(buy, make_variant):
     variant = make_variant(stock=5)
     order = bought(buy, variant, 2)
     assert stock_of(variant) == (5, 2)
@@ -56,7 +54,7 @@ def test_goods_are_held_at_placing_sold_at_payment_and_leave_the_cart(buy, make_
     assert not CartLine.objects.exists()
 
 
-def test_goods_of_a_cancelled_order_go_back_once_and_the_cart_is_kept(buy, make_variant, committed_db):
+def test_goods_of_a_cancelled_order_go_back_once_and_the_cart_is_kept(buy, make_variant):
     variant = make_variant(stock=5)
     order = bought(buy, variant, 2)
 
@@ -69,7 +67,7 @@ def test_goods_of_a_cancelled_order_go_back_once_and_the_cart_is_kept(buy, make_
     assert CartLine.objects.get().quantity == 2
 
 
-def test_paid_after_the_goods_went_is_a_case(buy, make_variant, committed_db):
+def test_paid_after_the_goods_went_is_a_case(buy, make_variant):
     variant = make_variant(stock=1)
     order = bought(buy, variant)
     StockHold.objects.filter(order=order).update(state=StockHold.State.RELEASED)
@@ -83,7 +81,7 @@ def test_paid_after_the_goods_went_is_a_case(buy, make_variant, committed_db):
 
 @pytest.mark.rows("C01", "C05")
 @pytest.mark.parametrize("sent", [0, 1, 12799, 12801])
-def test_a_total_that_is_not_todays_makes_no_order(buy, make_variant, sent, committed_db):
+def test_a_total_that_is_not_todays_makes_no_order(buy, make_variant, sent):
     buy.add(make_variant())
     buy.contact()
 
@@ -94,7 +92,7 @@ def test_a_total_that_is_not_todays_makes_no_order(buy, make_variant, sent, comm
 
 
 @pytest.mark.rows("C05")
-def test_a_price_that_moved_is_shown_old_and_new_before_anything_is_ordered(buy, make_variant, committed_db):
+def test_a_price_that_moved_is_shown_old_and_new_before_anything_is_ordered(buy, make_variant):
     variant = make_variant()
     buy.add(variant)
     buy.contact()
@@ -112,20 +110,20 @@ def test_a_price_that_moved_is_shown_old_and_new_before_anything_is_ordered(buy,
 
 @pytest.mark.rows("C02", "C03")
 @pytest.mark.parametrize("quantity", ["0", "-1", "0.5", "1e9", "100", "9" * 40, "abc", "", "[1]"])
-def test_quantities_that_are_none_are_refused(buy, make_variant, quantity, committed_db):
+def test_quantities_that_are_none_are_refused(buy, make_variant, quantity):
     assert buy.add(make_variant(), quantity).status_code == 400
     assert not CartLine.objects.exists()
 
 
 @pytest.mark.rows("C04")
-def test_an_order_of_nothing_is_paid_without_alipay(buy, make_variant, committed_db):
+def test_an_order_of_nothing_is_paid_without_alipay(buy, make_variant):
     order = bought(buy, make_variant(fen=0))
 
     assert (order.state, order.paid_by.scene) == ("paid", "free")
 
 
 @pytest.mark.rows("C06")
-def test_what_happens_to_the_cart_later_leaves_the_order_alone(buy, make_variant, committed_db):
+def test_what_happens_to_the_cart_later_leaves_the_order_alone(buy, make_variant):
     variant = make_variant()
     order = bought(buy, variant)
     buy.add(variant, 3)
@@ -136,7 +134,7 @@ def test_what_happens_to_the_cart_later_leaves_the_order_alone(buy, make_variant
 
 
 @pytest.mark.rows("F74", "F75", "C12")
-def test_the_same_press_again_leads_to_the_same_order(buy, make_variant, committed_db):
+def test_the_same_press_again_leads_to_the_same_order(buy, make_variant):
     buy.add(make_variant())
     buy.contact()
     pressed = buy.offered()
@@ -149,7 +147,7 @@ def test_the_same_press_again_leads_to_the_same_order(buy, make_variant, committ
 
 
 @pytest.mark.rows("F75")
-def test_going_back_to_the_checkout_finds_the_order_that_exists(buy, make_variant, committed_db):
+def test_going_back_to_the_checkout_finds_the_order_that_exists(buy, make_variant):
     order = bought(buy, make_variant())
 
     assert "这笔订单已经生成" in buy.client.get("/checkout/pay/").content.decode()
@@ -158,7 +156,7 @@ def test_going_back_to_the_checkout_finds_the_order_that_exists(buy, make_varian
 
 
 @pytest.mark.rows("C14")
-def test_goods_that_are_withdrawn_can_neither_be_added_nor_ordered(buy, make_variant, committed_db):
+def test_goods_that_are_withdrawn_can_neither_be_added_nor_ordered(buy, make_variant):
     hidden = make_variant("HID-1", is_listed=False)
     assert buy.add(hidden).status_code == 400
     variant = make_variant()
@@ -172,7 +170,7 @@ def test_goods_that_are_withdrawn_can_neither_be_added_nor_ordered(buy, make_var
 
 
 @pytest.mark.rows("C15")
-def test_a_form_from_elsewhere_orders_nothing(buy, make_variant, committed_db):
+def test_a_form_from_elsewhere_orders_nothing(buy, make_variant):
     buy.add(make_variant())
     buy.contact()
     pressed = buy.offered()
@@ -184,7 +182,7 @@ def test_a_form_from_elsewhere_orders_nothing(buy, make_variant, committed_db):
 
 @pytest.mark.rows("C16")
 @pytest.mark.parametrize("field", ["name", "region", "address", "note"])
-def test_what_is_too_long_is_refused_and_kept_in_the_form(buy, make_variant, field, committed_db):
+def test_what_is_too_long_is_refused_and_kept_in_the_form(buy, make_variant, field):
     buy.add(make_variant())
 
     answer = buy.contact(**{field: "长" * 1000})
@@ -195,7 +193,7 @@ def test_what_is_too_long_is_refused_and_kept_in_the_form(buy, make_variant, fie
 
 @pytest.mark.rows("C16", "R06")
 @pytest.mark.parametrize("text", ["🍵 龙井", "\u202eabc", "<script>alert(1)</script>", "a & b = 100% \"c\" 'd'"])
-def test_what_people_type_is_stored_exactly_and_shown_escaped(buy, make_variant, text, committed_db):
+def test_what_people_type_is_stored_exactly_and_shown_escaped(buy, make_variant, text):
     buy.add(make_variant())
     buy.contact(address=text, note=text)
     buy.confirm()
@@ -208,14 +206,14 @@ def test_what_people_type_is_stored_exactly_and_shown_escaped(buy, make_variant,
 
 
 @pytest.mark.parametrize("typed", ["138-0000-0000", "+86 138 0000 0000", "１３８００００００００", "0086 13800000000"])
-def test_mobile_numbers_are_taken_as_people_write_them(buy, make_variant, typed, committed_db):
+def test_mobile_numbers_are_taken_as_people_write_them(buy, make_variant, typed):
     buy.add(make_variant())
 
     assert buy.contact(mobile=typed).status_code == 303
 
 
 @pytest.mark.parametrize("typed", ["12", "23800000000", "138000000001", "abc"])
-def test_other_numbers_are_asked_for_again_in_words(buy, make_variant, typed, committed_db):
+def test_other_numbers_are_asked_for_again_in_words(buy, make_variant, typed):
     buy.add(make_variant())
 
     answer = buy.contact(mobile=typed)
@@ -225,7 +223,7 @@ def test_other_numbers_are_asked_for_again_in_words(buy, make_variant, typed, co
 
 
 @pytest.mark.rows("F54")
-def test_the_last_piece_is_sold_to_one_of_twenty(make_variant, merchant, committed_db):
+def test_the_last_piece_is_sold_to_one_of_twenty(make_variant, merchant):
     variant = make_variant(stock=1)
     carts = []
     for _ in range(20):
