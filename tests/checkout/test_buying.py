@@ -1,15 +1,17 @@
 """From the shelf to an order: prices from the server, goods held once, one order however often the button is pressed."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection
 
 from checkout.errors import GoodsGone
 from checkout.models import Cart, CartLine, Delivery, Stock, StockHold
 from checkout.services import stock
 from checkout.services.place_purchase import keep_draft, place_purchase
-from payments.models import Case, Order, OutboxMessage
+from payments.models import Case, Order, OutboxMessage, Transaction
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.services.cancel_order import cancel_order
@@ -17,6 +19,7 @@ from payments.services.place_order import Line, place_order
 from payments.services.record_payment import record_payment
 from payments.services.relay_outbox import relay_outbox
 from tests.checkout.conftest import CONTACT
+from tests.conftest import make_merchant
 
 
 def stock_of(variant):
@@ -44,7 +47,7 @@ def test_goods_are_held_at_placing_sold_at_payment_and_leave_the_cart(buy, make_
     order = bought(buy, variant, 2)
     assert stock_of(variant) == (5, 2)
 
-    record_payment(order, way="cash", reference="slip 7", actor="staff:1")
+    record_payment(order, way=Transaction.Scene.CASH, reference="slip 7", actor="staff:1")
     for _ in range(2):
         relay_outbox(limit=10)
 
@@ -73,7 +76,7 @@ def test_paid_after_the_goods_went_is_a_case(buy, make_variant):
     StockHold.objects.filter(order=order).update(state=StockHold.State.RELEASED)
     Stock.objects.filter(pk=variant.pk).update(on_hand=0, held=0)
 
-    record_payment(order, way="bank", reference="BOC 1", actor="staff:1")
+    record_payment(order, way=Transaction.Scene.BANK, reference="BOC 1", actor="staff:1")
     relay_outbox(limit=10)
 
     assert Case.objects.get().kind == Case.Kind.GOODS_GONE
@@ -223,7 +226,8 @@ def test_other_numbers_are_asked_for_again_in_words(buy, make_variant, typed):
 
 
 @pytest.mark.rows("F54")
-def test_the_last_piece_is_sold_to_one_of_twenty(make_variant, merchant):
+def test_the_last_piece_is_sold_to_one_of_twenty(make_variant, identity):
+    make_merchant(identity, "http://127.0.0.1:9/gateway.do")
     variant = make_variant(stock=1)
     carts = []
     for _ in range(20):
@@ -231,23 +235,20 @@ def test_the_last_piece_is_sold_to_one_of_twenty(make_variant, merchant):
         CartLine.objects.create(cart=cart, variant=variant, quantity=1, seen_fen=12800)
         keep_draft(cart, {**CONTACT, "mobile": "13800000000"})
         carts.append(cart)
-    start, outcomes = threading.Barrier(20), []
+    start = threading.Barrier(20)
 
-    def press(cart):
+    def press(cart: Cart) -> str:
         start.wait()
         try:
             place_purchase(cart, key="k" * 20, seen_total=Money(12800), language="en", user=None)
-            outcomes.append("placed")
         except GoodsGone:
-            outcomes.append("gone")
+            return "gone"
         finally:
-            connections.close_all()
+            connection.close()
+        return "placed"
 
-    threads = [threading.Thread(target=press, args=(cart,)) for cart in carts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(press, carts))
 
     assert sorted(outcomes) == ["gone"] * 19 + ["placed"]
     assert (Order.objects.count(), stock_of(variant)) == (1, (1, 1))
@@ -255,7 +256,7 @@ def test_the_last_piece_is_sold_to_one_of_twenty(make_variant, merchant):
 
 def test_late_goods_are_taken_again_unless_the_buyer_cancelled(make_variant, merchant):
     variant = make_variant(stock=2)
-    words = {"lines": [Line("x", Money(1))], "title": "x", "language": "en", "caller": "t", "now": database_now()}
+    words: Any = {"lines": [Line("x", Money(1))], "title": "x", "language": "en", "caller": "t", "now": database_now()}
     late, cancelled = place_order(**words), place_order(**words)
     for order in (late, cancelled):
         StockHold.objects.create(order=order, variant=variant, quantity=1, state=StockHold.State.RELEASED)

@@ -1,0 +1,93 @@
+"""The shop window: search, filters, stock in words, and no query per product."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from checkout.models import Product, Stock, Variant
+from checkout.sample_shop import GOODS, seed_shop
+from config.local.places import ROOT
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+@pytest.fixture(autouse=True)
+def _sample():
+    seed_shop()
+
+
+def page(client, path, **more):
+    return client.get(path, **more).content.decode()
+
+
+def test_seeding_twice_changes_nothing_and_leaves_stock_alone():
+    Stock.objects.filter(variant__sku="LJ-50").update(on_hand=7)
+    before = (Product.objects.count(), Variant.objects.count())
+
+    assert seed_shop() == len(GOODS)
+    assert (Product.objects.count(), Variant.objects.count()) == before
+    assert Stock.objects.get(variant__sku="LJ-50").on_hand == 7
+
+
+def test_every_sample_has_its_drawing_and_both_languages():
+    for goods in GOODS:
+        assert (ROOT / f"static/shop/goods/{goods.slug}.svg").stat().st_size < 4096
+        assert all((goods.zh, goods.en, goods.summary_zh, goods.summary_en, goods.text_zh, goods.text_en))
+
+
+def test_the_window_says_price_and_stock_in_words(client):
+    text = page(client, "/")
+
+    assert all(words in text for words in ("明前龙井", "¥128.00 起", "已售完", "紫砂小壶"))
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "not_there"),
+    [
+        ("?q=龙井", "明前龙井", "青瓷小杯"), ("?q=celadon", "青瓷小杯", "明前龙井"), ("?stock=1", "明前龙井", "紫砂小壶"),
+        ("?q=nothing", "没有符合的商品", "明前龙井"), ("?q=%00%27;--", "没有符合的商品", "明前龙井"),
+    ],
+)  # fmt: skip
+def test_search_and_filters(client, query, there, not_there):
+    text = page(client, f"/{query}")
+
+    assert there in text
+    assert f'<span class="name">{not_there}</span>' not in text
+
+
+def test_the_reader_of_english_reads_english(client):
+    text = page(client, "/goods/gaiwan/", headers={"accept-language": "en"})
+
+    assert "Thin and cool to hold" in text
+    assert "薄胎" not in text
+
+
+def test_sold_out_can_be_seen_and_not_bought(client):
+    text = page(client, "/goods/teapot/")
+
+    assert "已售完" in text
+    assert "放进购物车" not in text
+
+
+def test_the_window_asks_the_database_the_same_few_times_however_much_is_sold(client):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert client.get("/").status_code == 200
+        return len(seen)
+
+    few = queries()
+    tea = Product.objects.get(slug="longjing").category
+    for n in range(30):
+        product = Product.objects.create(slug=f"p{n}", category=tea, name_zh=f"茶 {n}", name_en=f"Tea {n}")
+        Stock.objects.create(
+            variant=Variant.objects.create(product=product, sku=f"P-{n}", price_fen=100 + n), on_hand=5
+        )
+
+    assert queries() == few <= 4
+    assert "1 / 2" in page(client, "/")
+    assert page(client, "/?page=2") != page(client, "/?page=1")
+
+
+@pytest.mark.parametrize("path", ["/goods/nothing/", "/category/nothing/"])
+def test_what_is_not_there_is_a_page_of_its_own(client, path):
+    assert client.get(path).status_code == 404
