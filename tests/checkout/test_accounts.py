@@ -17,7 +17,7 @@ PASSWORD = "a long walk in the hills"
 def ticket_link(email: str = "lin@example.com", path: str = "/account/join/") -> str:
     Client().post(path, {"email": email})
     relay_outbox(limit=10)
-    found = re.search(r"https://shop\.example(/account/password/\S+)", mail.outbox[-1].body)
+    found = re.search(r"https://shop\.example(/account/password/\S+)", str(mail.outbox[-1].body))
     assert found, mail.outbox[-1].body
     return found[1]
 

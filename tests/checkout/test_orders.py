@@ -98,7 +98,7 @@ def test_pages_of_an_order_are_neither_stored_nor_framed_nor_indexed(client, pai
 
 @pytest.mark.rows("O09")
 @pytest.mark.parametrize("host", ["evil.example", "shop.example.evil.example", "127.0.0.1@evil.example"])
-def test_another_host_is_refused(client, host):
+def test_another_host_is_refused(client, host, committed_db):
     assert client.get("/", HTTP_HOST=host).status_code == 400
     assert "evil" not in client.get("/", HTTP_X_FORWARDED_HOST=host).content.decode()
 

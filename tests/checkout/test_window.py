@@ -8,11 +8,9 @@ from checkout.models import Product, Stock, Variant
 from checkout.sample_shop import GOODS, seed_shop
 from config.local.places import ROOT
 
-pytestmark = pytest.mark.usefixtures("committed_db")
-
 
 @pytest.fixture(autouse=True)
-def _sample():
+def _sample(committed_db):
     seed_shop()
 
 
