@@ -5,6 +5,7 @@ PaymentsError
 ├── InvalidSeal          a sealed value that was altered, moved to another row, or whose key is gone
 ├── OrderRefused         a rule of ours says no: nothing happened, tell the person why
 │   └── NotPayable, TooLittleTime, KeyReused
+├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
 └── AlipayError
     ├── BadKey           not a key we can use; the text says what was pasted instead
     ├── BadSignature     not from Alipay: believe nothing in it
@@ -55,3 +56,6 @@ class NoAnswer(AlipayError): ...
 
 
 class NotSent(NoAnswer): ...
+
+
+class RefundRefused(PaymentsError): ...

@@ -15,6 +15,7 @@ from payments.models import (
     Order,
     OrderLine,
     OutboxMessage,
+    Refund,
     Transaction,
     Transfer,
 )
@@ -83,6 +84,17 @@ class TransactionAdmin(ReadOnlyAdmin):
     search_fields = ("out_trade_no", "trade_no", "order__number")
     list_select_related = ("order",)
     exclude = ("qr_code",)
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin):
+    list_display = (
+        "created_at", "out_request_no", "transaction", _amount("amount_fen", _("amount")), "origin", "state", "in_doubt",
+        "requester", "approver", "ended_at",
+    )  # fmt: skip
+    list_filter = ("state", "origin", "in_doubt", "created_at")
+    search_fields = ("out_request_no", "transaction__out_trade_no", "transaction__trade_no")
+    list_select_related = ("transaction",)
 
 
 @admin.register(GatewayCall)

@@ -6,6 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import internal
+from payments.models.checks import check
 
 
 class Account(models.TextChoices):
@@ -28,9 +29,16 @@ class Transfer(models.Model):
 
     class Cause(models.TextChoices):
         CAPTURE = "capture", _("payment")
+        REFUND = "refund", _("refund")
+        ASSIGN = "assign", _("late money honoured")
 
     transaction = internal(
         models.ForeignKey("payments.Transaction", models.PROTECT, related_name="transfers", db_index=False)
+    )
+    refund = internal(
+        models.ForeignKey(
+            "payments.Refund", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False
+        )
     )
     cause = internal(models.CharField(_("cause"), max_length=16, choices=Cause))
     debit = internal(models.CharField(_("debit"), max_length=20, choices=Account))
@@ -48,6 +56,9 @@ class Transfer(models.Model):
             models.UniqueConstraint(
                 fields=["transaction", "debit"], condition=Q(cause="capture"), name="capture_posted_once"
             ),
+            models.UniqueConstraint(fields=["refund"], name="refund_posted_once"),
+            models.UniqueConstraint(fields=["transaction"], condition=Q(cause="assign"), name="assigned_once"),
+            check("transfer_refund_named", "(cause = 'refund') = (refund_id IS NOT NULL)"),
         )
 
     def __str__(self) -> str:

@@ -92,6 +92,32 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
         )
         return moved == 1
 
+    def reserve(self, transaction_id: int, fen: int) -> bool:
+        """Set `fen` aside for a refund, if that much is still refundable. False: too much, unpaid, or no longer refundable."""
+        moved = self.filter(
+            pk=transaction_id, state=Transaction.State.PAID, finished=False,
+            amount_fen__gte=F("refunded_fen") + F("reserved_fen") + fen,
+        ).update(reserved_fen=F("reserved_fen") + fen, version=F("version") + 1)  # fmt: skip
+        return moved == 1
+
+    def release(self, transaction_id: int, fen: int) -> bool:
+        """Give a reservation back: its refund ended without moving money."""
+        moved = self.filter(pk=transaction_id, reserved_fen__gte=fen).update(
+            reserved_fen=F("reserved_fen") - fen, version=F("version") + 1
+        )
+        return moved == 1
+
+    def take_back(self, transaction_id: int, fen: int, *, reserved: bool = True) -> bool:
+        """Book a refund that happened. reserved: it was set aside before; an external one was not."""
+        aside = fen if reserved else 0
+        moved = self.filter(
+            pk=transaction_id,
+            state=Transaction.State.PAID,
+            reserved_fen__gte=aside,
+            amount_fen__gte=F("refunded_fen") + fen,
+        ).update(refunded_fen=F("refunded_fen") + fen, reserved_fen=F("reserved_fen") - aside, version=F("version") + 1)
+        return moved == 1
+
     def mark_finished(self, transaction_id: int) -> bool:
         """Alipay takes no more refunds for it."""
         return self.filter(pk=transaction_id, state=Transaction.State.PAID, finished=False).update(finished=True) == 1
@@ -160,6 +186,9 @@ class Transaction(models.Model):
     seller_id = internal(models.CharField("seller_id", max_length=32))
     amount_fen = internal(models.BigIntegerField(_("amount (fen)")))
     receipt_fen = internal(models.BigIntegerField(_("received before fees (fen)"), null=True, blank=True))
+    # what refunds have taken, and what unsettled ones may still take
+    refunded_fen = internal(models.BigIntegerField(_("refunded (fen)"), default=0, db_default=0))
+    reserved_fen = internal(models.BigIntegerField(_("reserved for refunds (fen)"), default=0, db_default=0))
     state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.CREATED))
     in_doubt = internal(models.BooleanField(_("in doubt"), default=False))
     superseded = internal(models.BooleanField(_("superseded"), default=False))
@@ -201,6 +230,11 @@ class Transaction(models.Model):
                 "settled_at IS NULL OR num_nulls(receipt_fen, paid_at, nullif(evidence, '')) = 0"
                 " AND (trade_no IS NOT NULL) = (scene NOT IN ('cash', 'bank', 'free'))",
             ),
+            check(
+                "transaction_refunds_within_paid",
+                "refunded_fen <= amount_fen AND least(refunded_fen, reserved_fen) >= 0",
+            ),
+            check("transaction_refunds_only_if_paid", "settled_at IS NOT NULL OR refunded_fen + reserved_fen = 0"),
             check("transaction_late_only_if_paid", "NOT late OR settled_at IS NOT NULL"),
             check("transaction_has_an_order", "order_id IS NOT NULL OR origin = 'stray'"),
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from payments.models import AuditEvent, Case, InboundMessage, Order, Transaction, Transfer
+from payments.models import AuditEvent, Case, InboundMessage, Order, Refund, Transaction, Transfer
 from payments.models.ledger import Account
 
 SETTLED = ("paid", "paid_late")
@@ -21,9 +21,13 @@ def explain(number: str) -> dict[str, Any] | None:
         return None
     attempts = list(Transaction.objects.filter(order=order).order_by("pk"))
     transfers = list(Transfer.objects.filter(transaction__in=attempts).order_by("pk"))
+    refunds = list(Refund.objects.filter(transaction__in=attempts).order_by("pk"))
+    about_refunds = Q(subject_kind="refund", subject_id__in=[refund.pk for refund in refunds])
     about_attempts = Q(subject_kind="transaction", subject_id__in=[attempt.pk for attempt in attempts])
     story = list(
-        AuditEvent.objects.filter(about_attempts | Q(subject_kind="order", subject_id=order.pk)).order_by("pk")
+        AuditEvent.objects.filter(
+            about_attempts | about_refunds | Q(subject_kind="order", subject_id=order.pk)
+        ).order_by("pk")
     )
     return {
         "order": {
@@ -31,10 +35,10 @@ def explain(number: str) -> dict[str, Any] | None:
             "state": order.state,
             "total_fen": order.total_fen,
             "paid_fen": sum(each.fen for each in transfers if each.credit == Account.SALES),
-            "refunded_fen": 0,
+            "refunded_fen": sum(each.fen for each in transfers if each.debit == Account.REFUNDS),
         },
         "transactions": [_attempt(attempt) for attempt in attempts],
-        "refunds": [],
+        "refunds": [_refund(refund) for refund in refunds],
         "settled_count": sum(event.subject_kind == "transaction" and event.action in SETTLED for event in story),
         "ledger": [_transfer(transfer) for transfer in transfers],
         "inbound": _inbound(attempts),
@@ -59,6 +63,11 @@ def _open_cases(order: Order, attempts: list[Transaction]) -> list[Case]:
 def _attempt(attempt: Transaction) -> dict[str, Any]:
     names = ("out_trade_no", "trade_no", "state", "late", "in_doubt", "superseded", "scene", "amount_fen", "evidence")
     return {name: getattr(attempt, name) for name in names}
+
+
+def _refund(refund: Refund) -> dict[str, Any]:
+    names = ("out_request_no", "state", "origin", "in_doubt", "amount_fen", "requester", "approver", "evidence")
+    return {name: getattr(refund, name) for name in names}
 
 
 def _transfer(transfer: Transfer) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from payments.models import Case, GatewayCall, InboundMessage, Order, Transaction, User
+from payments.models import Case, GatewayCall, InboundMessage, Order, Refund, Transaction, User
+from payments.money import Money
+from payments.services.refund import request_refund
 
 MODELS = [model for model in admin.site._registry if model._meta.app_label == "payments"]
 
@@ -26,6 +28,7 @@ def one_of_each(order, unsettled, says, client) -> dict[Any, Any]:
         account=order.account, transaction=unsettled, method="m", purpose="precreate", number="n"
     )
     Case.objects.open_once(Case.Kind.STUCK, f"transaction:{unsettled.pk}", evidence="x", amount_fen=8880)
+    request_refund(unsettled, Money(1), requester="staff:1", origin=Refund.Origin.STAFF)
     return {model: model._default_manager.first() for model in MODELS}
 
 

@@ -1,0 +1,155 @@
+"""Money back: reserved before anything leaves, settled only by what Alipay says about this very number."""
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.db import connection, models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from payments.fields import internal
+from payments.models.checks import check
+from payments.money import Money
+
+# Due refunds, one per trade: Alipay wants refunds of one trade apart, and the claim is the lease.
+CLAIM_REFUNDS = """
+UPDATE payments_refund r
+SET next_check_at = %(until)s, checks = r.checks + 1, version = r.version + 1
+FROM (
+    WITH due AS MATERIALIZED (
+        SELECT id FROM payments_refund d
+        WHERE next_check_at <= %(now)s
+          AND NOT EXISTS (
+            SELECT 1 FROM payments_refund o
+            WHERE o.transaction_id = d.transaction_id AND o.id <> d.id
+              AND (o.called_at > %(apart)s OR (o.next_check_at IS NOT NULL AND o.id < d.id))
+          )
+        ORDER BY next_check_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )
+    SELECT id FROM due
+) due
+WHERE r.id = due.id
+RETURNING r.id
+"""
+
+
+class RefundQuerySet(models.QuerySet["Refund"]):
+    def claim_due(self, *, now: datetime, lease: timedelta, apart: timedelta, limit: int) -> list["Refund"]:
+        """Take up to `limit` refunds that are due, none whose trade had another refund sent less than `apart` ago.
+
+        Of one trade only the oldest unsettled refund is taken: the others wait their turn.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(CLAIM_REFUNDS, {"now": now, "until": now + lease, "apart": now - apart, "limit": limit})
+            ids = [row[0] for row in cursor.fetchall()]
+        return list(self.filter(pk__in=ids).select_related("transaction__order", "transaction__account"))
+
+    def mark_approved(self, refund_id: int, *, approver: str, now: datetime) -> bool:
+        moved = (
+            self.filter(pk=refund_id, state=Refund.State.REQUESTED)
+            .exclude(requester=approver)
+            .update(
+                state=Refund.State.APPROVED, approver=approver, approved_at=now, next_check_at=now,
+                version=F("version") + 1,
+            )
+        )  # fmt: skip
+        return moved == 1
+
+    def mark_sent(self, refund_id: int, *, version: int, now: datetime) -> bool:
+        """Committed before the call leaves: from here on it may have happened. Names the version of the claim."""
+        moved = self.filter(pk=refund_id, version=version, state__in=(Refund.State.APPROVED, Refund.State.SENT)).update(
+            state=Refund.State.SENT, in_doubt=True, called_at=now
+        )
+        return moved == 1
+
+    def mark_succeeded(self, refund_id: int, *, evidence: str, now: datetime) -> bool:
+        moved = self.filter(pk=refund_id, state__in=(Refund.State.APPROVED, Refund.State.SENT)).update(
+            state=Refund.State.SUCCEEDED, evidence=evidence, ended_at=now, in_doubt=False, next_check_at=None,
+            version=F("version") + 1,
+        )  # fmt: skip
+        return moved == 1
+
+    def mark_ended(self, refund_id: int, state: "Refund.State", *, evidence: str, now: datetime) -> bool:
+        """End a refund that moves no money. The caller releases its reservation in the same commit."""
+        before = {
+            Refund.State.FAILED: (Refund.State.APPROVED, Refund.State.SENT),
+            Refund.State.REJECTED: (Refund.State.REQUESTED,),
+            Refund.State.LAPSED: (Refund.State.REQUESTED, Refund.State.APPROVED),
+        }[state]
+        moved = self.filter(pk=refund_id, state__in=before).update(
+            state=state, evidence=evidence, ended_at=now, in_doubt=False, next_check_at=None, version=F("version") + 1
+        )
+        return moved == 1
+
+    def check_at(self, refund_id: int, *, version: int, when: datetime) -> bool:
+        """Look at an unsettled refund again then. Names the version of the claim: a late worker moves nothing."""
+        return self.filter(pk=refund_id, version=version, next_check_at__isnull=False).update(next_check_at=when) == 1
+
+
+class Refund(models.Model):
+    class State(models.TextChoices):
+        REQUESTED = "requested", _("requested")
+        APPROVED = "approved", _("approved")
+        SENT = "sent", _("sent")
+        SUCCEEDED = "succeeded", _("succeeded")
+        FAILED = "failed", _("failed")
+        REJECTED = "rejected", _("rejected")
+        LAPSED = "lapsed", _("lapsed")
+
+    class Origin(models.TextChoices):
+        BUYER = "buyer", _("buyer")
+        STAFF = "staff", _("staff")
+        ROBOT = "robot", _("robot")
+        EXTERNAL = "external", _("made in Alipay's console")
+
+    RESERVING = (State.REQUESTED, State.APPROVED, State.SENT)
+
+    transaction = internal(models.ForeignKey("payments.Transaction", models.PROTECT, related_name="refunds"))
+    out_request_no = internal(models.CharField("out_request_no", max_length=64))
+    amount_fen = internal(models.BigIntegerField(_("amount (fen)")))
+    origin = internal(models.CharField(_("origin"), max_length=8, choices=Origin))
+    state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED))
+    in_doubt = internal(models.BooleanField(_("in doubt"), default=False))
+    reason = internal(models.CharField(_("reason"), max_length=256, blank=True, default=""))
+    requester = internal(models.CharField(_("requested by"), max_length=80))
+    approver = internal(models.CharField(_("approved by"), max_length=80, blank=True, default=""))
+    lines = internal(models.JSONField(_("by line (fen)"), default=dict, blank=True))
+    evidence = internal(models.CharField(_("evidence"), max_length=80, blank=True, default=""))
+    created_at = internal(models.DateTimeField(_("created"), db_default=Now()))
+    approved_at = internal(models.DateTimeField(_("approved"), null=True, blank=True))
+    called_at = internal(models.DateTimeField(_("last sent"), null=True, blank=True))
+    ended_at = internal(models.DateTimeField(_("ended"), null=True, blank=True))
+    next_check_at = internal(models.DateTimeField(_("next check"), null=True, blank=True))
+    checks = internal(models.IntegerField(_("checks"), default=0))
+    version = internal(models.BigIntegerField(_("version"), default=0))
+
+    objects: ClassVar[RefundQuerySet] = RefundQuerySet.as_manager()  # type: ignore[assignment]  # a manager with these methods
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        constraints = (
+            # an external refund's number is made by Alipay's console: unique within its trade only
+            models.UniqueConstraint(
+                fields=["out_request_no"], condition=~Q(origin="external"), name="out_request_no_once"
+            ),
+            models.UniqueConstraint(fields=["transaction", "out_request_no"], name="refund_once_per_trade"),
+            check("refund_moves_something", "amount_fen > 0"),
+            check("refund_approved_by_another", "approver <> requester"),
+            check(
+                "refund_approved_before_it_leaves",
+                "approver <> '' OR state IN ('requested', 'rejected', 'lapsed') OR origin = 'external'",
+            ),
+            check("refund_ended_on_evidence", "(ended_at IS NULL OR evidence <> '')"),
+            check("refund_ended_when_over", "(ended_at IS NULL) = (state IN ('requested', 'approved', 'sent'))"),
+            check("refund_external_is_a_fact", "origin <> 'external' OR state = 'succeeded'"),
+        )
+        indexes = (models.Index(fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="refund_due"),)
+
+    def __str__(self) -> str:
+        return self.out_request_no
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_fen)

@@ -1,0 +1,137 @@
+"""Money back, in steps: set aside, approved by another, and settled by Alipay's word about this very number.
+
+Sending stands between the last two. Each step takes the order's row first, then moves transaction and refund by
+guarded updates, all in one commit.
+"""
+
+import secrets
+from collections.abc import Mapping
+
+import structlog
+from django.db import transaction
+from django.db.models import Sum
+
+from payments.alipay.clock import BEIJING
+from payments.errors import RefundRefused
+from payments.models import Account, AuditEvent, Order, OutboxMessage, Refund, Transaction, Transfer
+from payments.models.clock import database_now
+from payments.money import Money
+
+logger = structlog.get_logger(__name__)
+State = Refund.State
+
+
+def request_refund(
+    attempt: Transaction,
+    amount: Money,
+    *,
+    requester: str,
+    origin: Refund.Origin,
+    reason: str = "",
+    lines: Mapping[str, int] | None = None,
+) -> Refund:
+    """Set the amount aside and write the refund down under the number it will always have. Nothing leaves yet.
+
+    requester  "buyer", "staff:7", "robot:late"
+    lines      fen by position of the order's line, where the refund is for goods; they sum to the amount
+
+    Raises RefundRefused: more than is left, unpaid, or no longer refundable at Alipay.
+    """
+    if amount.fen <= 0 or (lines and sum(lines.values()) != amount.fen):
+        raise RefundRefused("a refund needs an amount, and its lines must sum to it")
+    with transaction.atomic():
+        _lock(attempt)
+        if not Transaction.objects.reserve(attempt.pk, amount.fen):
+            raise RefundRefused(f"{amount} can't be refunded: it is more than is left, or no longer refundable")
+        refund = Refund.objects.create(
+            transaction=attempt, out_request_no=_new_number(), amount_fen=amount.fen, origin=origin, reason=reason[:256],
+            requester=requester, lines=dict(lines or {}),
+        )  # fmt: skip
+        AuditEvent.objects.add(refund, "requested", actor=requester, state=State.REQUESTED)
+    return refund
+
+
+def approve_refund(refund: Refund, *, approver: str) -> None:
+    """Let it leave. Raises RefundRefused when the approver asked for it, or it is no longer waiting."""
+    with transaction.atomic():
+        _lock(refund.transaction)
+        if not Refund.objects.mark_approved(refund.pk, approver=approver, now=database_now()):
+            raise RefundRefused("only another person can approve a refund, and only once")
+        AuditEvent.objects.add(refund, "approved", actor=approver, state=State.APPROVED)
+
+
+def reject_refund(refund: Refund, *, actor: str, why: str) -> bool:
+    """Say no to a request; its amount is free again. True for the one who did it."""
+    return _end_without_money(refund, State.REJECTED, actor=actor, evidence=f"{actor}: {why}"[:80])
+
+
+def fail_refund(refund: Refund, *, actor: str, evidence: str) -> bool:
+    """Alipay certainly did not do it and will not: the amount is free again. Never for a time-out."""
+    return _end_without_money(refund, State.FAILED, actor=actor, evidence=evidence)
+
+
+def settle_refund(refund: Refund, *, actor: str, evidence: str) -> bool:
+    """Book a refund that Alipay confirmed under its number and amount. True for the one who did it.
+
+    evidence  reference of the call or message that said so
+    """
+    with transaction.atomic():
+        attempt = refund.transaction
+        order = _lock(attempt)
+        if not Refund.objects.mark_succeeded(refund.pk, evidence=evidence, now=database_now()):
+            return False
+        assert Transaction.objects.take_back(attempt.pk, refund.amount_fen), "what was reserved can be taken"
+        pays = order is not None and order.paid_by_id == attempt.pk
+        Transfer.objects.create(
+            transaction=attempt, refund=refund, cause=Transfer.Cause.REFUND, credit=Account.ALIPAY_RECEIVABLE,
+            debit=Account.REFUNDS if pays else Account.MONEY_IN_CASES, fen=refund.amount_fen, evidence=evidence,
+        )  # fmt: skip
+        AuditEvent.objects.add(refund, "succeeded", actor=actor, cause=evidence, state=State.SUCCEEDED)
+        if order is not None and pays:
+            _follow(order, attempt, actor=actor, cause=evidence)
+        OutboxMessage.objects.create(
+            topic="refund.succeeded", dedupe_key=f"refund.succeeded:{refund.pk}",
+            payload={"order_id": attempt.order_id, "refund_id": refund.pk, "transaction_id": attempt.pk},
+        )  # fmt: skip
+    logger.info("refund_settled", number=refund.out_request_no, fen=refund.amount_fen, evidence=evidence)
+    return True
+
+
+def split_by_lines(amount: Money, weights: Mapping[str, int]) -> dict[str, int]:
+    """Split an amount in proportion to `weights` (fen by line): whole fen, sums exactly, largest remainders first."""
+    total = sum(weights.values())
+    assert total > 0, "nothing to split by"
+    shares = {line: amount.fen * weight // total for line, weight in weights.items()}
+    by_remainder = sorted(weights, key=lambda line: amount.fen * weights[line] % total, reverse=True)
+    for line in by_remainder[: amount.fen - sum(shares.values())]:
+        shares[line] += 1
+    return shares
+
+
+def _end_without_money(refund: Refund, state: Refund.State, *, actor: str, evidence: str) -> bool:
+    with transaction.atomic():
+        _lock(refund.transaction)
+        if not Refund.objects.mark_ended(refund.pk, state, evidence=evidence, now=database_now()):
+            return False
+        assert Transaction.objects.release(refund.transaction_id, refund.amount_fen), (
+            "what was reserved can be released"
+        )
+        AuditEvent.objects.add(refund, state, actor=actor, cause=evidence, state=state)
+    return True
+
+
+def _follow(order: Order, attempt: Transaction, *, actor: str, cause: str) -> None:
+    """The order's state says how much of its money went back."""
+    refunded = attempt.refunds.filter(state=State.SUCCEEDED).aggregate(fen=Sum("amount_fen"))["fen"]
+    state = Order.State.REFUNDED if refunded == attempt.amount_fen else Order.State.PARTLY_REFUNDED
+    if Order.objects.filter(pk=order.pk, paid_by=attempt).exclude(state=state).update(state=state):
+        AuditEvent.objects.add(order, state, actor=actor, cause=cause, state=state)
+
+
+def _lock(attempt: Transaction) -> Order | None:
+    """The first lock of every money use-case; a stray payment has no order, and its own row's guards must do."""
+    return None if attempt.order_id is None else Order.objects.locked(attempt.order_id)
+
+
+def _new_number() -> str:
+    return f"R{database_now().astimezone(BEIJING):%Y%m%d}{secrets.token_hex(8).upper()}"
