@@ -1,6 +1,7 @@
 """The sample shop is whole in both languages, and may be made again over a shop in use."""
 
 import re
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
@@ -17,7 +18,8 @@ HAN = r"[\u4e00-\u9fff]"
 
 
 def rows() -> list[list[dict]]:
-    return [list(model._default_manager.order_by("pk").values()) for model in (Category, Product, Variant, Stock)]
+    models: tuple[Any, ...] = (Category, Product, Variant, Stock)
+    return [list(model.objects.order_by("pk").values()) for model in models]
 
 
 def test_made_twice_the_rows_are_the_same(db):
