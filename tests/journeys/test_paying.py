@@ -303,7 +303,15 @@ def test_everything_is_reached_by_tab_in_reading_order(request_payment, page: Pa
         seen.append(page.evaluate("document.activeElement.innerText.trim()"))
 
     assert seen[:1] == ["跳到正文"]
-    assert seen[1:] == ["保存图片", "在网页上登录支付宝付款", "我已经付了，看结果", "遇到问题？", "送货与退款", "English", *seen[7:]]
+    assert seen[1:] == [
+        "保存图片",
+        "在网页上登录支付宝付款",
+        "我已经付了，看结果",
+        "遇到问题？",
+        "送货与退款",
+        "English",
+        *seen[7:],
+    ]
 
 
 def test_the_browsers_clock_and_zone_do_not_matter(request_payment, open_browser):
