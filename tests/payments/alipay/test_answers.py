@@ -1,12 +1,26 @@
 import json
+from functools import partial
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from payments.alipay.answers import read_close, read_precreate, read_query
+from payments.alipay.answers import read_cancel, read_close, read_precreate, read_query, read_refund, read_refund_query
 from payments.alipay.facts import TradeStatus
 from payments.alipay.keys import Credentials
-from payments.alipay.outcomes import CERTAIN, CLOSE, PRECREATE, QUERY, CertainlyNot, Done, Next, Unknown, normalised
+from payments.alipay.outcomes import (
+    CANCEL,
+    CERTAIN,
+    CLOSE,
+    PRECREATE,
+    QUERY,
+    REFUND,
+    REFUND_QUERY,
+    CertainlyNot,
+    Done,
+    Next,
+    Unknown,
+    normalised,
+)
 from payments.alipay.signing import sign
 from payments.money import Money
 from tests.conftest import beijing
@@ -17,7 +31,10 @@ PAID = {
     "code": "10000", "msg": "Success", "out_trade_no": "A1", "trade_no": "2026", "trade_status": "TRADE_SUCCESS",
     "total_amount": "88.80", "receipt_amount": "80.00", "send_pay_date": "2026-11-22 14:32:10",
 }  # fmt: skip
-READERS = {PRECREATE: read_precreate, QUERY: read_query, CLOSE: read_close}
+READERS = {
+    PRECREATE: read_precreate, QUERY: read_query, CLOSE: read_close, REFUND: read_refund, CANCEL: read_cancel,
+    REFUND_QUERY: partial(read_refund_query, out_request_no="R1", amount=Money(100)),
+}  # fmt: skip
 
 
 def body(method: str, is_signed: bool = True, /, **fields: str) -> bytes:
