@@ -73,10 +73,13 @@ def read_refund_query(
     node = _genuine(body, REFUND_QUERY, who)
     if not isinstance(node, Node):
         return node
-    if not any(node.text(name) for name in ("refund_status", "refund_amount", "out_request_no")):
-        return Done(None)
-    if (node.text("out_trade_no"), node.text("out_request_no")) != (out_trade_no, out_request_no):
+    numbers = (node.text("out_trade_no") or out_trade_no, node.text("out_request_no") or out_request_no)
+    if numbers != (out_trade_no, out_request_no):
         return Unknown("an answer about another refund")
+    if not node.text("refund_status") and not node.text("refund_amount"):
+        return Done(None)  # such an answer may lack the numbers too
+    if not node.text("out_trade_no") or not node.text("out_request_no"):
+        return Unknown("a refund without its numbers")
     if node.text("refund_status") != "REFUND_SUCCESS":
         return Unknown(f"a refund in state {node.text('refund_status')!r}")
     if amount_of(node.text("refund_amount")) != amount:
