@@ -1,10 +1,23 @@
 """Gateway answers as typed results: the body of one call in, done / certainly not / unknown out."""
 
 from payments.alipay.envelope import Node, read_answer
-from payments.alipay.facts import TradeFacts, TradeStatus, amount_of, status_of, time_of
+from payments.alipay.facts import Cancelled, Refunded, TradeFacts, TradeStatus, amount_of, status_of, time_of
 from payments.alipay.keys import Credentials
-from payments.alipay.outcomes import CLOSE, PRECREATE, QUERY, CertainlyNot, Done, Next, Unknown, refusal
+from payments.alipay.outcomes import (
+    CANCEL,
+    CLOSE,
+    PRECREATE,
+    QUERY,
+    REFUND,
+    REFUND_QUERY,
+    CertainlyNot,
+    Done,
+    Next,
+    Unknown,
+    refusal,
+)
 from payments.errors import BadSignature, MalformedAnswer
+from payments.money import Money
 
 
 def read_precreate(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[str] | CertainlyNot | Unknown:
@@ -43,13 +56,60 @@ def read_query(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Trad
     )
 
 
+def read_refund(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Refunded] | CertainlyNot | Unknown:
+    """Done only when this very call moved money. Any other success is a replay or not yet effective: query it."""
+    node = _accepted(body, REFUND, who, out_trade_no)
+    if not isinstance(node, Node):
+        return node
+    if node.text("fund_change") != "Y":
+        return Unknown("accepted, yet this call moved no money: a replay, or not effective yet")
+    return Done(Refunded(node.text("trade_no"), None, amount_of(node.text("refund_fee"))))
+
+
+def read_refund_query(
+    body: bytes, *, who: Credentials, out_trade_no: str, out_request_no: str, amount: Money
+) -> Done[Refunded | None] | CertainlyNot | Unknown:
+    """The refund with this number and amount. None: Alipay shows no such refund, which is neither success nor failure."""
+    node = _genuine(body, REFUND_QUERY, who)
+    if not isinstance(node, Node):
+        return node
+    numbers = (node.text("out_trade_no") or out_trade_no, node.text("out_request_no") or out_request_no)
+    if numbers != (out_trade_no, out_request_no):
+        return Unknown("an answer about another refund")
+    if not node.text("refund_status") and not node.text("refund_amount"):
+        return Done(None)  # such an answer may lack the numbers too
+    if not node.text("out_trade_no") or not node.text("out_request_no"):
+        return Unknown("a refund without its numbers")
+    if node.text("refund_status") != "REFUND_SUCCESS":
+        return Unknown(f"a refund in state {node.text('refund_status')!r}")
+    if amount_of(node.text("refund_amount")) != amount:
+        return Unknown(f"a refund of {node.text('refund_amount')!r}, not of {amount.to_yuan()}")
+    return Done(Refunded(node.text("trade_no"), amount, None))
+
+
+def read_cancel(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Cancelled] | CertainlyNot | Unknown:
+    """Done only when Alipay names what it did; without that there was no trade, or the cancel failed."""
+    node = _accepted(body, CANCEL, who, out_trade_no)
+    if not isinstance(node, Node):
+        return node
+    action = node.text("action")
+    if node.text("retry_flag") == "Y" or action not in ("close", "refund"):
+        return Unknown(f"retry_flag {node.text('retry_flag')!r}, action {action!r}")
+    return Done(Cancelled(node.text("trade_no"), was_paid=action == "refund"))
+
+
 def _accepted(body: bytes, method: str, who: Credentials, out_trade_no: str) -> Node | CertainlyNot | Unknown:
     """The node of a genuine success about this number; else what stands in its place."""
+    node = _genuine(body, method, who)
+    if isinstance(node, Node) and node.text("out_trade_no") != out_trade_no:
+        return Unknown("an answer about another number")
+    return node
+
+
+def _genuine(body: bytes, method: str, who: Credentials) -> Node | CertainlyNot | Unknown:
+    """The node of a genuine success; else what stands in its place."""
     try:
         node = read_answer(body, method=method, keys=who.alipay_keys)
     except (BadSignature, MalformedAnswer) as error:
         return Unknown(f"{type(error).__name__}: {error}")
-    no = refusal(node, method=method)
-    if no is not None:
-        return no
-    return node if node.text("out_trade_no") == out_trade_no else Unknown("an answer about another number")
+    return refusal(node, method=method) or node

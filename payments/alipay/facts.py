@@ -61,6 +61,27 @@ class RefundFacts:
     refunded_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """A refund that moved money.
+
+    amount          of this refund; None where the answer does not tell it
+    refunded_total  all that was refunded on the trade so far; None where the answer does not tell it
+    """
+
+    trade_no: str
+    amount: Money | None
+    refunded_total: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A cancelled trade: closed unpaid, or paid and now refunded in full."""
+
+    trade_no: str
+    was_paid: bool
+
+
 def status_of(word: str) -> TradeStatus:
     """One of Alipay's four words; anything else is UNREADABLE, also our own ABSENT."""
     known = (TradeStatus.WAITING, TradeStatus.PAID, TradeStatus.FINISHED, TradeStatus.CLOSED)

@@ -18,7 +18,9 @@ class Next(StrEnum):
     ASK = "ask"  # the trade has moved on: query it before anything else
     WAIT = "wait"  # no trade exists (yet): keep watching it
     NEW_NUMBER = "new_number"  # this out_trade_no is used up: query it, then start another attempt
-    REPEAT = "repeat"  # nothing reached Alipay: the same request again, later
+    REPEAT = "repeat"  # nothing happened: the same request with the same numbers again, later
+    TOP_UP = "top_up"  # the merchant's balance is too low: a person tops it up, then the same request again
+    BY_HAND = "by_hand"  # never through this call: a person pays back another way
     TELL_BUYER = "tell_buyer"  # the buyer can change it
     ALERT = "alert"  # our configuration, contract or code: a person must look
 
@@ -32,7 +34,7 @@ class Done(Generic[Answer]):
 
 @dataclass(frozen=True, slots=True)
 class CertainlyNot:
-    """Alipay says it did not happen, and we know why."""
+    """Alipay says this call did nothing, and we know why. It says nothing of an earlier call with the same number."""
 
     code: str
     sub_code: str
@@ -49,6 +51,8 @@ class Unknown:
 # Refusals of the request itself: believed even without a signature, for the gateway signs none of them.
 REQUEST_REFUSED = frozenset({"40001", "40002", "40003", "40006"})
 PRECREATE, QUERY, CLOSE = "alipay.trade.precreate", "alipay.trade.query", "alipay.trade.close"
+REFUND, REFUND_QUERY = "alipay.trade.refund", "alipay.trade.fastpay.refund.query"
+CANCEL = "alipay.trade.cancel"
 _BUYER = (
     "BUYER_SELLER_EQUAL", "TRADE_BUYER_NOT_MATCH", "BUYER_ENABLE_STATUS_FORBID", "BUYER_NOT_EXIST",
     "BUYER_PAYMENT_AMOUNT_DAY_LIMIT_ERROR", "BUYER_PAYMENT_AMOUNT_MONTH_LIMIT_ERROR", "ERROR_BUYER_CERTIFY_LEVEL_LIMIT",
@@ -60,6 +64,20 @@ _MERCHANT = (
     "MERCHANT_PERM_RECEIPT_SINGLE_LIMIT", "MERCHANT_PERM_RECEIPT_DAY_LIMIT", "SELLER_BEEN_BLOCKED", "SELLER_NOT_EXIST",
     "INVALID_RECEIVE_ACCOUNT", "MERCHANT_STATUS_NOT_NORMAL", "SUB_GOODS_SIZE_MAX_COUNT", "INVALID_STORE_ID",
     "TRADE_SETTLE_ERROR", "DEFAULT_SETTLE_RULE_NOT_EXIST", "RISK_MERCHANT_IP_NOT_EXIST",
+)  # fmt: skip
+_NO_REFUND = (
+    "TRADE_HAS_FINISHED", "TRADE_NOT_ALLOW_REFUND", "ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND", "NOT_ALLOW_PARTIAL_REFUND",
+    "BUYER_NOT_EXIST", "BUYER_ENABLE_STATUS_FORBID", "BUYER_ERROR", "USER_NOT_MATCH_ERR",
+)  # fmt: skip
+_REFUND_BLOCKED = (
+    "INVALID_PARAMETER", "CURRENCY_NOT_SUPPORT", "TRADE_NOT_EXIST", "DISCORDANT_REPEAT_REQUEST", "REFUND_FEE_ERROR",
+    "REASON_TRADE_BEEN_FREEZEN", "CUSTOMER_VALIDATE_ERROR", "ENTERPRISE_PAY_BIZ_ERROR", "TRADE_SETTLE_ERROR",
+    "ALLOC_AMOUNT_VALIDATE_ERROR", "REFUNDALLOC_UNAUTH_LIMIT", "REFUND_ROYALTY_PAYEE_ACCOUNT_NOT_EXIST",
+    "REFUND_ACCOUNT_NOT_EXIST",
+)  # fmt: skip
+_REFUND_MOVED_ON = (
+    "TRADE_STATUS_ERROR", "REASON_TRADE_STATUS_INVALID", "TRADE_HAS_CLOSE", "REFUND_AMT_NOT_EQUAL_TOTAL",
+    "REASON_TRADE_REFUND_FEE_ERR",
 )  # fmt: skip
 CERTAIN: dict[str, dict[str, Next]] = {
     PRECREATE: {
@@ -81,6 +99,27 @@ CERTAIN: dict[str, dict[str, Next]] = {
         "TRADE_STATUS_ERROR": Next.ASK,
         "REASON_TRADE_STATUS_INVALID": Next.ASK,
         "REASON_ILLEGAL_STATUS": Next.ASK,
+        "INVALID_PARAMETER": Next.ALERT,
+    },
+    REFUND: {
+        **dict.fromkeys(_NO_REFUND, Next.BY_HAND),
+        **dict.fromkeys(_REFUND_BLOCKED, Next.ALERT),
+        **dict.fromkeys(_REFUND_MOVED_ON, Next.ASK),
+        "SELLER_BALANCE_NOT_ENOUGH": Next.TOP_UP,
+        "REFUND_CHARGE_ERROR": Next.REPEAT,
+    },
+    REFUND_QUERY: {
+        "TRADE_NOT_EXIST": Next.ALERT,
+        "INVALID_PARAMETER": Next.ALERT,
+        "ENTERPRISE_PAY_BIZ_ERROR": Next.ALERT,
+    },
+    CANCEL: {
+        "SELLER_BALANCE_NOT_ENOUGH": Next.TOP_UP,
+        "REASON_TRADE_BEEN_FREEZEN": Next.ALERT,
+        "TRADE_HAS_FINISHED": Next.ALERT,
+        "TRADE_CANCEL_TIME_OUT": Next.ASK,
+        "REASON_TRADE_REFUND_FEE_ERR": Next.ASK,
+        "CANCEL_NOT_ALLOWED": Next.ASK,
         "INVALID_PARAMETER": Next.ALERT,
     },
 }

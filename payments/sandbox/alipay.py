@@ -10,16 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from payments.alipay.clock import to_beijing
 from payments.alipay.facts import TradeStatus, time_of
-from payments.alipay.outcomes import CLOSE, PRECREATE, QUERY
+from payments.alipay.outcomes import CANCEL, CLOSE, PRECREATE, QUERY, REFUND, REFUND_QUERY
 from payments.alipay.requests import PAGE_PAY, WAP_PAY
 from payments.alipay.signing import notice_text, request_text, sign, verifies
 from payments.errors import InvalidAmount
 from payments.money import Money
-from payments.sandbox.book import Book, Trade
+from payments.sandbox.book import Book, Refund, Trade
 
 PAGES = {PAGE_PAY: "FAST_INSTANT_TRADE_PAY", WAP_PAY: "QUICK_WAP_WAY"}
 LONGEST_LIFE = timedelta(days=15)
 LONGEST_QR = timedelta(hours=2)
+REFUND_WINDOW = timedelta(days=365)
+CANCEL_WINDOW = timedelta(hours=24)
 GATEWAY_REFUSALS = {
     "isv.invalid-app-id": ("40002", "Invalid Arguments", "无效的AppID参数"),
     "isv.invalid-signature": ("40002", "Invalid Arguments", "无效签名"),
@@ -59,6 +61,7 @@ class Alipay:
         self._chance = chance
         self._address = address
         self._least_life = least_life
+        self.untold: list[tuple[Trade, Refund]] = []  # refunds that no notice was made of yet
 
     # --- the gateway ---------------------------------------------------------------------------------------------
 
@@ -74,7 +77,10 @@ class Alipay:
 
     def _called(self, params: dict[str, str], now: datetime) -> dict[str, str]:
         biz = self.verified(params)
-        methods = {PRECREATE: self._precreate, QUERY: self._query, CLOSE: self._close}
+        methods = {
+            PRECREATE: self._precreate, QUERY: self._query, CLOSE: self._close, CANCEL: self._cancel,
+            REFUND: self._refund, REFUND_QUERY: self._refund_query,
+        }  # fmt: skip
         if params["method"] not in methods:
             raise Refused("isv.invalid-method")
         return methods[params["method"]](params, biz, now)
@@ -130,6 +136,77 @@ class Alipay:
         self._end(trade, now)
         return {"out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no}
 
+    def _refund(self, _params: dict[str, str], biz: dict[str, Any], now: datetime) -> dict[str, str]:
+        trade = self._existing(biz, now)
+        before = len(trade.refunds)
+        try:
+            amount = Money.from_yuan(str(biz.get("refund_amount", "")))
+        except InvalidAmount:
+            raise Refused("ACQ.INVALID_PARAMETER", "refund_amount 无效") from None
+        refund = self.refund(trade, amount, str(biz.get("out_request_no", "")), now)
+        return {
+            "buyer_logon_id": "159****5620", "buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5",
+            "fund_change": "Y" if len(trade.refunds) > before else "N", "gmt_refund_pay": to_beijing(refund.at),
+            "out_trade_no": trade.out_trade_no, "refund_fee": trade.refunded.to_yuan(), "send_back_fee": "0.00",
+            "trade_no": trade.trade_no,
+        }  # fmt: skip
+
+    def _refund_query(self, _params: dict[str, str], biz: dict[str, Any], now: datetime) -> dict[str, str]:
+        trade = self._existing(biz, now)
+        if not biz.get("out_request_no"):
+            raise Refused("ACQ.INVALID_PARAMETER", "参数无效")
+        refund = _numbered(trade, str(biz["out_request_no"]))
+        if refund is None:
+            return {}
+        return {
+            "out_request_no": refund.out_request_no, "out_trade_no": trade.out_trade_no,
+            "refund_amount": refund.amount.to_yuan(), "refund_status": "REFUND_SUCCESS",
+            "total_amount": trade.total.to_yuan(), "trade_no": trade.trade_no,
+        }  # fmt: skip
+
+    def _cancel(self, _params: dict[str, str], biz: dict[str, Any], now: datetime) -> dict[str, str]:
+        try:
+            trade = self._existing(biz, now)
+        except Refused as refusal:
+            if refusal.fields["sub_code"] != "ACQ.TRADE_NOT_EXIST" or not biz.get("out_trade_no"):
+                raise
+            return {"out_trade_no": str(biz["out_trade_no"]), "retry_flag": "N"}
+        numbers = {"out_trade_no": trade.out_trade_no, "retry_flag": "N", "trade_no": trade.trade_no}
+        if trade.paid_at is None:
+            if trade.status == TradeStatus.WAITING:
+                self._end(trade, now)
+            return {"action": "close", **numbers}
+        if _numbered(trade, trade.out_trade_no) is None:
+            if trade.refunds:
+                raise Refused("ACQ.REASON_TRADE_REFUND_FEE_ERR", "退款金额错误")
+            if now >= trade.paid_at + CANCEL_WINDOW:
+                raise Refused("ACQ.TRADE_CANCEL_TIME_OUT", "超过撤销时间范围")
+            self.refund(trade, trade.total, "", now)
+        return {"action": "refund", **numbers}
+
+    def refund(self, trade: Trade, amount: Money, out_request_no: str, now: datetime) -> Refund:
+        """Give money back, at most once per number; without a number, the whole amount. Raises Refused."""
+        number = out_request_no or trade.out_trade_no
+        done = _numbered(trade, number)
+        if done is not None:
+            if done.amount != amount:
+                raise Refused("ACQ.DISCORDANT_REPEAT_REQUEST", "请求信息不一致")
+            return done
+        self._expire(trade, now)
+        if trade.status != TradeStatus.PAID:
+            raise Refused(*_NOT_REFUNDABLE.get(trade.status, ("ACQ.TRADE_STATUS_ERROR", "交易状态不合法")))
+        if amount < Money(1):
+            raise Refused("ACQ.INVALID_PARAMETER", "refund_amount 无效")
+        if amount.fen > trade.total_fen - trade.refunded.fen or (not out_request_no and amount != trade.total):
+            raise Refused("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "退款金额超限")
+        refund = Refund(number, amount.fen, now)
+        trade.refunds.append(refund)
+        if trade.refunded == trade.total:
+            trade.status, trade.closed_at = TradeStatus.CLOSED, now
+        self.book.keep(trade)
+        self.untold.append((trade, refund))
+        return refund
+
     # --- buyers --------------------------------------------------------------------------------------------------
 
     def open_page(self, params: dict[str, str], now: datetime) -> Trade:
@@ -183,6 +260,19 @@ class Alipay:
                 "invoice_amount": paid, "point_amount": "0.00",
                 "fund_bill_list": json.dumps([{"amount": paid, "fundChannel": "ALIPAYACCOUNT"}], separators=(",", ":")),
             }  # fmt: skip
+        return fields
+
+    def refund_notice_of(self, trade: Trade, refund: Refund, now: datetime) -> dict[str, str]:
+        """The fields of the notice about a refund that just happened: refund_fee is cumulative, and no receipt is told."""
+        left_out = ("receipt_amount", "buyer_pay_amount", "invoice_amount", "point_amount", "fund_bill_list")
+        fields = {name: value for name, value in self.notice_of(trade, now).items() if name not in left_out}
+        milliseconds = refund.at.microsecond // 1000
+        fields |= {
+            "refund_fee": trade.refunded.to_yuan(), "out_biz_no": refund.out_request_no,
+            "gmt_refund": f"{to_beijing(refund.at)}.{milliseconds:03d}",
+        }  # fmt: skip
+        if trade.closed_at is not None:
+            fields["gmt_close"] = to_beijing(trade.closed_at)
         return fields
 
     def signed_notice(self, fields: dict[str, str], now: datetime) -> dict[str, str]:
@@ -268,6 +358,9 @@ class Alipay:
     def _expire(self, trade: Trade, now: datetime) -> None:
         if trade.status == TradeStatus.WAITING and _is_past(trade.time_expire, now):
             self._end(trade, now)
+        if trade.status == TradeStatus.PAID and trade.paid_at is not None and now >= trade.paid_at + REFUND_WINDOW:
+            trade.status = TradeStatus.FINISHED
+            self.book.keep(trade)
 
     def _end(self, trade: Trade, now: datetime) -> None:
         trade.status, trade.closed_at = TradeStatus.CLOSED, now
@@ -278,6 +371,16 @@ class Alipay:
 
     def _letters(self, count: int) -> str:
         return "bax" + "".join(self._chance.choices("0123456789abcdefghijklmnopqrstuvwxyz", k=count))
+
+
+_NOT_REFUNDABLE = {
+    TradeStatus.CLOSED.value: ("ACQ.TRADE_HAS_CLOSE", "交易已经关闭"),
+    TradeStatus.FINISHED.value: ("ACQ.TRADE_HAS_FINISHED", "交易已完结"),
+}
+
+
+def _numbered(trade: Trade, out_request_no: str) -> Refund | None:
+    return next((refund for refund in trade.refunds if refund.out_request_no == out_request_no), None)
 
 
 def _is_past(end: datetime | None, now: datetime) -> bool:

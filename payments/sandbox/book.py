@@ -14,6 +14,19 @@ OFFERED = "OFFERED"  # a QR code or page that nobody has opened: no trade yet
 
 
 @dataclass(slots=True)
+class Refund:
+    """One refund of a trade: its number (unique within the trade), its own amount, and when."""
+
+    out_request_no: str
+    fen: int
+    at: datetime
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.fen)
+
+
+@dataclass(slots=True)
 class Trade:
     """One number at Alipay. Amounts in fen, times aware; trade_no is empty until a buyer scans or logs in."""
 
@@ -32,10 +45,16 @@ class Trade:
     created_at: datetime | None = None
     paid_at: datetime | None = None
     closed_at: datetime | None = None
+    refunds: list[Refund] = field(default_factory=list)
 
     @property
     def total(self) -> Money:
         return Money(self.total_fen)
+
+    @property
+    def refunded(self) -> Money:
+        """All that was given back so far."""
+        return Money(sum(refund.fen for refund in self.refunds))
 
     @property
     def exists(self) -> bool:
@@ -98,7 +117,11 @@ class Book:
             name, values = json.loads(line, object_hook=_with_times)
         except ValueError:
             return  # the last line of a process that was killed while writing
-        self._enter(Trade(**values) if name == "trade" else Delivery(**values))
+        if name == "delivery":
+            self._enter(Delivery(**values))
+            return
+        refunds = [Refund(**refund) for refund in values.pop("refunds", [])]
+        self._enter(Trade(**values, refunds=refunds))
 
     def _enter(self, record: Trade | Delivery) -> None:
         if isinstance(record, Delivery):

@@ -14,7 +14,21 @@ def announce(alipay: Alipay, trade: Trade, now: datetime) -> Delivery | None:
     """Start telling the shop about a trade's present state. None where the shop gave no notify_url."""
     if not trade.notify_url:
         return None
-    fields = alipay.notice_of(trade, now)
+    return _start(alipay, trade, alipay.notice_of(trade, now), now)
+
+
+def announce_refunds(alipay: Alipay, now: datetime) -> list[Delivery]:
+    """Start telling the shop, at the payment's notify_url, about every refund since the last call."""
+    told = [
+        _start(alipay, trade, alipay.refund_notice_of(trade, refund, now), now)
+        for trade, refund in alipay.untold
+        if trade.notify_url
+    ]
+    alipay.untold.clear()
+    return told
+
+
+def _start(alipay: Alipay, trade: Trade, fields: dict[str, str], now: datetime) -> Delivery:
     delivery = Delivery(notify_id=fields["notify_id"], url=trade.notify_url, fields=fields, next_at=now)
     alipay.book.keep(delivery)
     return delivery

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -14,11 +14,14 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import translation
 
+from payments.alipay.clock import to_beijing
 from payments.alipay.requests import PAGE_PAY, WAP_PAY
+from payments.errors import InvalidAmount
+from payments.money import Money
 from payments.sandbox.alipay import Alipay, Refused
 from payments.sandbox.book import Delivery, Trade
 from payments.sandbox.faults import Fault, Faults
-from payments.sandbox.notices import after_try, announce
+from payments.sandbox.notices import after_try, announce, announce_refunds
 
 logger = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -33,6 +36,7 @@ class Site:
         self.alipay = alipay
         self.timescale = timescale
         self.faults = Faults()
+        self.ahead = timedelta()  # how far this Alipay's clock is ahead of the machine's
         self.more_to_send = asyncio.Event()
 
     def application(self) -> web.Application:
@@ -49,6 +53,8 @@ class Site:
             web.get("/control/book", self.control_book),
             web.post("/control/pay", self.control_pay),
             web.post("/control/scan", self.control_scan),
+            web.post("/control/refund", self.control_refund),
+            web.post("/control/clock", self.control_clock),
             web.post("/control/resend", self.control_resend),
             web.post("/control/faults", self.control_faults),
             web.get("/healthz", self.healthz),
@@ -67,12 +73,13 @@ class Site:
         if self.faults.strikes(Fault.HTTP_500):
             return web.Response(status=500, text="<h1>500</h1>", content_type="text/html")
         if params.get("method") not in (PAGE_PAY, WAP_PAY):
-            answer = self.alipay.answer(params, _now())
+            answer = self.alipay.answer(params, self._now())
+            self._tell_refunds()
             if self.faults.strikes(Fault.SWALLOW):
                 await asyncio.sleep(HELD_S)
             return web.Response(text=answer, content_type="text/html", charset="utf-8")
         try:
-            trade = self.alipay.open_page(params, _now())
+            trade = self.alipay.open_page(params, self._now())
         except Refused as refusal:
             return self._page(request, "refused", refusal=refusal.fields)
         raise web.HTTPSeeOther(f"/cashier/{trade.out_trade_no}")
@@ -86,7 +93,7 @@ class Site:
         step = request.match_info["step"]
         try:
             if step == "login":
-                self.alipay.enter(trade, _now())
+                self.alipay.enter(trade, self._now())
                 raise web.HTTPSeeOther(f"/cashier/{trade.out_trade_no}")
             if step == "pay":
                 self._pay(trade)
@@ -94,7 +101,7 @@ class Site:
             return self._page(request, "refused", refusal=refusal.fields)
         back = trade.return_url
         if back and step == "pay":
-            back += ("&" if "?" in back else "?") + urlencode(self.alipay.signed_return(trade, _now()))
+            back += ("&" if "?" in back else "?") + urlencode(self.alipay.signed_return(trade, self._now()))
         raise web.HTTPSeeOther(back or f"/cashier/{trade.out_trade_no}")
 
     async def wallet(self, request: web.Request) -> web.StreamResponse:
@@ -105,7 +112,7 @@ class Site:
         trade = self._scanned(request)
         try:
             if request.match_info["step"] == "scan":
-                self.alipay.enter(trade, _now())
+                self.alipay.enter(trade, self._now())
             else:
                 self._pay(trade)
         except Refused as refusal:
@@ -116,7 +123,7 @@ class Site:
 
     async def home(self, request: web.Request) -> web.StreamResponse:
         """Trades and deliveries, newest first."""
-        self.alipay.tick(_now())
+        self.alipay.tick(self._now())
         book = self.alipay.book
         trades, deliveries = list(book.trades.values())[::-1][:100], list(book.deliveries.values())[::-1][:100]
         return self._page(request, "home", trades=trades, deliveries=deliveries, muted=self.faults.is_on(Fault.MUTE))
@@ -130,11 +137,18 @@ class Site:
     # --- the control door ----------------------------------------------------------------------------------------
 
     async def control_book(self, _request: web.Request) -> web.StreamResponse:
-        self.alipay.tick(_now())
+        self.alipay.tick(self._now())
         trades = [
             {
                 "out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no, "trade_status": trade.status,
-                "total_amount": trade.total.to_yuan(), "refunds": [],
+                "total_amount": trade.total.to_yuan(),
+                "refunds": [
+                    {
+                        "out_request_no": refund.out_request_no, "refund_amount": refund.amount.to_yuan(),
+                        "gmt_refund": to_beijing(refund.at),
+                    }
+                    for refund in trade.refunds
+                ],
             }
             for trade in self.alipay.book.trades.values() if trade.exists
         ]  # fmt: skip
@@ -144,7 +158,40 @@ class Site:
         return await self._control(request, self._pay)
 
     async def control_scan(self, request: web.Request) -> web.StreamResponse:
-        return await self._control(request, lambda trade: self.alipay.enter(trade, _now()))
+        return await self._control(request, lambda trade: self.alipay.enter(trade, self._now()))
+
+    async def control_refund(self, request: web.Request) -> web.StreamResponse:
+        """Refund as from Alipay's console, without the shop: refund_amount, or all that is left."""
+        params = await _control_params(request)
+        trade = self.alipay.book.trades.get(params.get("out_trade_no", ""))
+        if trade is None:
+            return web.json_response({"error": "no such trade"}, status=404)
+        left = Money(trade.total_fen - trade.refunded.fen)
+        number = params.get("out_request_no") or f"console{len(trade.refunds) + 1}"
+        try:
+            amount = Money.from_yuan(params["refund_amount"]) if params.get("refund_amount") else left
+            refund = self.alipay.refund(trade, amount, number, self._now())
+        except InvalidAmount:
+            return web.json_response({"error": "refund_amount: yuan with at most two decimals"}, status=400)
+        except Refused as refusal:
+            return web.json_response({"error": refusal.fields["sub_code"], "trade_status": trade.status}, status=409)
+        self._tell_refunds()
+        return web.json_response({
+            "out_trade_no": trade.out_trade_no, "out_request_no": refund.out_request_no,
+            "refund_amount": refund.amount.to_yuan(), "trade_status": trade.status,
+        })  # fmt: skip
+
+    async def control_clock(self, request: web.Request) -> web.StreamResponse:
+        """Set this Alipay's clock: ahead_s seconds before the machine's (negative: behind); 0 puts it right."""
+        try:
+            self.ahead = timedelta(seconds=float((await _control_params(request)).get("ahead_s", "")))
+            now = self._now()
+        except (ValueError, OverflowError):
+            self.ahead = timedelta()
+            return web.json_response({"error": "ahead_s: a number of seconds"}, status=400)
+        self.alipay.tick(now)
+        self.more_to_send.set()
+        return web.json_response({"now": now.isoformat()})
 
     async def control_resend(self, request: web.Request) -> web.StreamResponse:
         """Send the last notice about a number once more, as Alipay's console does."""
@@ -192,7 +239,7 @@ class Site:
             return known
         address = dict(parse_qsl(urlsplit(params.get("url", "")).query, keep_blank_values=True))
         with contextlib.suppress(Refused):
-            return self.alipay.open_page(address, _now())
+            return self.alipay.open_page(address, self._now())
         return None
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -206,12 +253,19 @@ class Site:
     def _current(self, trade: Trade | None) -> Trade:
         if trade is None:
             raise web.HTTPNotFound
-        self.alipay.tick(_now(), trade)
+        self.alipay.tick(self._now(), trade)
         return trade
 
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def _tell_refunds(self) -> None:
+        if announce_refunds(self.alipay, self._now()):
+            self.more_to_send.set()
+
     def _pay(self, trade: Trade) -> Trade:
-        self.alipay.pay(trade, _now())
-        announce(self.alipay, trade, _now())
+        self.alipay.pay(trade, self._now())
+        announce(self.alipay, trade, self._now())
         self.more_to_send.set()
         return trade
 
@@ -231,7 +285,7 @@ class Site:
     async def _send_for_ever(self) -> None:
         while True:
             self.more_to_send.clear()
-            now = _now()
+            now = self._now()
             due = [each for each in self.alipay.book.waiting() if each.next_at is not None and each.next_at <= now]
             if due and not self.faults.is_on(Fault.MUTE):
                 await asyncio.gather(*map(self._try, due))
@@ -244,7 +298,7 @@ class Site:
                 await asyncio.wait_for(self.more_to_send.wait(), pause)
 
     async def _try(self, delivery: Delivery) -> str:
-        fields = self.alipay.signed_notice(delivery.fields, _now())
+        fields = self.alipay.signed_notice(delivery.fields, self._now())
         headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         try:
             async with self._session.post(
@@ -255,13 +309,9 @@ class Site:
                 answer = text if response.status == 200 else f"HTTP {response.status}: {text}"
         except (aiohttp.ClientError, TimeoutError) as error:
             answer = f"{type(error).__name__}"
-        after_try(self.alipay, delivery, answer, _now(), timescale=self.timescale)
+        after_try(self.alipay, delivery, answer, self._now(), timescale=self.timescale)
         logger.info("notice_sent", number=fields["out_trade_no"], answer=answer, tries=delivery.tries)
         return answer
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def _params(request: web.Request) -> dict[str, str]:

@@ -237,3 +237,32 @@ def test_it_runs_alone_with_neither_database_nor_environment(tmp_path):
         "app_id", "seller_id", "app_private_key.pem", "app_public_key.pem", "alipay_private_key.pem", "alipay_public_key.pem",
     }  # fmt: skip
     assert (tmp_path / "d/app_private_key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_refund_in_alipays_console_stands_in_the_book(twin: Twin, attempt):
+    number = attempt.out_trade_no
+    assert post(f"{twin.url}/control/refund", f"out_trade_no={number}&refund_amount=1.00".encode())[0] == 409
+    twin.control("pay", out_trade_no=number)
+
+    part = post(f"{twin.url}/control/refund", f"out_trade_no={number}&refund_amount=1.00".encode())
+    rest = post(f"{twin.url}/control/refund", f"out_trade_no={number}".encode())
+
+    assert (part[0], part[1]["trade_status"]) == (200, "TRADE_SUCCESS")
+    assert (rest[0], rest[1]["refund_amount"], rest[1]["trade_status"]) == (200, "87.80", "TRADE_CLOSED")
+    (trade,) = json.loads(get(f"{twin.url}/control/book")[1])["trades"]
+    assert [refund["refund_amount"] for refund in trade["refunds"]] == ["1.00", "87.80"]
+    assert post(f"{twin.url}/control/refund", b"out_trade_no=nothing")[0] == 404
+    assert post(f"{twin.url}/control/refund", f"out_trade_no={number}&refund_amount=x".encode())[0] == 400
+
+
+def test_the_clock_can_be_moved_past_the_refund_window(twin: Twin, attempt):
+    twin.control("pay", out_trade_no=attempt.out_trade_no)
+    try:
+        status, answer = post(f"{twin.url}/control/clock", f"ahead_s={366 * 86400}".encode())
+        moved = json.loads(get(f"{twin.url}/control/book")[1])["trades"][0]["trade_status"]
+    finally:
+        post(f"{twin.url}/control/clock", b"ahead_s=0")
+
+    assert (status, moved) == (200, "TRADE_FINISHED")
+    assert answer["now"] > "2026"
+    assert post(f"{twin.url}/control/clock", b"ahead_s=soon")[0] == 400

@@ -1,12 +1,28 @@
 import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from payments.alipay.answers import read_close, read_precreate, read_query
-from payments.alipay.facts import TradeStatus
+from payments.alipay.answers import read_cancel, read_close, read_precreate, read_query, read_refund, read_refund_query
+from payments.alipay.facts import Refunded, TradeStatus
 from payments.alipay.keys import Credentials
-from payments.alipay.outcomes import CERTAIN, CLOSE, PRECREATE, QUERY, CertainlyNot, Done, Next, Unknown, normalised
+from payments.alipay.outcomes import (
+    CANCEL,
+    CERTAIN,
+    CLOSE,
+    PRECREATE,
+    QUERY,
+    REFUND,
+    REFUND_QUERY,
+    CertainlyNot,
+    Done,
+    Next,
+    Unknown,
+    normalised,
+)
 from payments.alipay.signing import sign
 from payments.money import Money
 from tests.conftest import beijing
@@ -17,7 +33,10 @@ PAID = {
     "code": "10000", "msg": "Success", "out_trade_no": "A1", "trade_no": "2026", "trade_status": "TRADE_SUCCESS",
     "total_amount": "88.80", "receipt_amount": "80.00", "send_pay_date": "2026-11-22 14:32:10",
 }  # fmt: skip
-READERS = {PRECREATE: read_precreate, QUERY: read_query, CLOSE: read_close}
+READERS: dict[str, Callable[..., Any]] = {
+    PRECREATE: read_precreate, QUERY: read_query, CLOSE: read_close, REFUND: read_refund, CANCEL: read_cancel,
+    REFUND_QUERY: partial(read_refund_query, out_request_no="R1", amount=Money(100)),
+}  # fmt: skip
 
 
 def body(method: str, is_signed: bool = True, /, **fields: str) -> bytes:
@@ -118,3 +137,23 @@ def test_a_code_to_draw_is_needed():
     assert isinstance(
         read_precreate(body(PRECREATE, code="10000", out_trade_no="A1"), who=WHO, out_trade_no="A1"), Unknown
     )
+
+
+@pytest.mark.parametrize("lacking", ["out_request_no", "out_trade_no", "refund_status", "refund_amount"])
+def test_a_refund_is_not_done_while_any_proof_is_missing(lacking: str):
+    fields = {
+        "code": "10000", "out_trade_no": "A1", "out_request_no": "R1", "refund_status": "REFUND_SUCCESS",
+        "refund_amount": "1.00", "trade_no": "2026",
+    }  # fmt: skip
+    read = READERS[REFUND_QUERY]
+
+    assert read(body(REFUND_QUERY, **fields), who=WHO, out_trade_no="A1") == Done(Refunded("2026", Money(100), None))
+    del fields[lacking]
+    assert isinstance(read(body(REFUND_QUERY, **fields), who=WHO, out_trade_no="A1"), Unknown)
+
+
+@pytest.mark.parametrize("answer", [{"retry_flag": "Y", "action": "close"}, {"retry_flag": "N"}])
+def test_a_cancel_that_names_no_action_or_wants_a_repeat_is_unknown(answer: dict[str, str]):
+    fields = {"code": "10000", "out_trade_no": "A1", **answer}
+
+    assert isinstance(read_cancel(body(CANCEL, **fields), who=WHO, out_trade_no="A1"), Unknown)
