@@ -179,8 +179,10 @@ class ProductAdmin(admin.ModelAdmin[Product]):
             raise PermissionDenied
         form, shown = ImportForm(), dict[str, Any]()
         if request.method == "POST" and "apply" in request.POST:
-            content = cache.get(_waiting(request, request.POST["apply"]))
+            waiting = _waiting(request, request.POST["apply"])
+            content = cache.get(waiting)
             if content is not None:
+                cache.delete(waiting)  # a second press must not set the stock again
                 return self._apply(request, content)
             messages.error(request, gettext("This preview is over. Choose the file again."))
         elif request.method == "POST":
@@ -246,6 +248,6 @@ class VariantAdmin(admin.ModelAdmin[Variant]):
     def held(self, variant: Variant) -> int:
         return variant.stock.held if hasattr(variant, "stock") else 0
 
-    @admin.display(description=_("free"))
+    @admin.display(description=_("free to sell"))
     def free(self, variant: Variant) -> int:
         return variant.stock.free if hasattr(variant, "stock") else 0

@@ -187,6 +187,10 @@ def test_the_import_is_reached_from_the_list_previewed_and_then_done(staff, kind
     assert Variant.objects.get(sku="LJ-50").price_fen == 9120
     assert Stock.objects.get(variant__sku="LJ-50").on_hand == 7
 
+    Stock.objects.filter(variant__sku="LJ-50").update(on_hand=6)  # one is sold, and the button is pressed again
+    staff.post(page, {"apply": preview.context["token"]})
+    assert Stock.objects.get(variant__sku="LJ-50").on_hand == 6
+
 
 def test_a_file_that_is_none_is_refused_at_its_field(staff):
     page = staff.post(reverse("admin:checkout_product_import"), upload("a,b\n1,2\n"))
