@@ -8,6 +8,7 @@ from django.db import transaction
 
 from checkout.errors import CartEmpty, DetailsMissing, GoodsGone, OrderExists, PricesMoved
 from checkout.models import Cart, Delivery
+from checkout.models.catalogue import in_language
 from checkout.queries.carts import Contents, contents
 from checkout.services import stock
 from payments.models import IdempotencyRecord, Order, OutboxMessage, User
@@ -92,4 +93,4 @@ def _title(wanted: Contents) -> str:
     """What Alipay and the paying page say it is for: goods named as far as a line holds them."""
     names = [item.variant.title for item in wanted.items]
     shown, rest = names[:2], len(names) - 2
-    return "，".join(shown) + (f" +{rest}" if rest > 0 else "")
+    return in_language("，", ", ").join(shown) + (f" +{rest}" if rest > 0 else "")

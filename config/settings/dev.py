@@ -18,6 +18,7 @@ if not env("DATABASE_URL", default="") and RUNNING_DEMO.exists() and os.access(R
 NO_DATABASE = "postgres://nobody@/nothing?host=/start-make-demo-or-set-DATABASE_URL"
 
 SHOW_STYLE_PAGE = True
+SHOP_NAME = env("SHOP_NAME", default="山间茶铺")  # the sample shop
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env("SECRET_KEY", default=demo.get("secret_key", "only-for-development-" + "x" * 32))
 SEAL_KEYS = env("SEAL_KEYS", default=demo.get("seal_keys", "dev:" + "A" * 43 + "="))
