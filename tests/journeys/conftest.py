@@ -123,3 +123,16 @@ def open_browser(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 @pytest.fixture
 def page(open_browser: Callable[..., BrowserContext]) -> Page:
     return open_browser().new_page()
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], list[str]]:
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415  # reads its script when imported
+
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
+
+    def run(page: Page) -> list[str]:
+        found = Axe().run(page, options=rules).response["violations"]
+        return [f"{each['id']}: {node['html']}" for each in found for node in each["nodes"]]
+
+    return run

@@ -355,19 +355,6 @@ def test_no_barrier_that_a_machine_can_find(request_payment, control, open_brows
     assert axe(page) == []
 
 
-@pytest.fixture
-def axe() -> Callable[[Page], list[str]]:
-    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415  # reads its script when imported
-
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
-
-    def run(page: Page) -> list[str]:
-        found = Axe().run(page, options=rules).response["violations"]
-        return [f"{each['id']}: {node['html']}" for each in found for node in each["nodes"]]
-
-    return run
-
-
 def test_the_code_is_white_with_its_margin_in_the_dark_too(
     request_payment, open_browser: Callable[..., BrowserContext]
 ):
