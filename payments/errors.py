@@ -3,6 +3,7 @@
 PaymentsError
 ├── InvalidAmount        not an amount of money
 ├── InvalidSeal          a sealed value that was altered, moved to another row, or whose key is gone
+├── BooksDisagree        two of our records contradict each other: nothing was written, a person must look
 ├── OrderRefused         a rule of ours says no: nothing happened, tell the person why
 │   └── NotPayable, TooLittleTime, KeyReused
 ├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
@@ -23,6 +24,9 @@ class InvalidAmount(PaymentsError, ValueError): ...
 
 
 class InvalidSeal(PaymentsError): ...
+
+
+class BooksDisagree(PaymentsError): ...
 
 
 class OrderRefused(PaymentsError): ...

@@ -8,7 +8,7 @@ import secrets
 from django.db import transaction
 
 from payments.alipay.clock import BEIJING
-from payments.errors import NotPayable
+from payments.errors import BooksDisagree, NotPayable
 from payments.models import AuditEvent, Order, OutboxMessage, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.models.ledger import Account
@@ -52,7 +52,8 @@ def settle_by_hand(order: Order, *, way: Scene, reference: str, actor: str) -> T
     moved = Order.objects.filter(pk=order.pk, state=Order.State.AWAITING_PAYMENT, paid_by=None).update(
         state=Order.State.PAID, paid_by=paid, paid_at=now
     )
-    assert moved == 1, "the order's row is locked"
+    if moved != 1:
+        raise BooksDisagree(f"{order.number}: awaits payment and is paid by something")
     if way in INTO:
         Transfer.objects.create(
             transaction=paid, cause=Transfer.Cause.CAPTURE, debit=INTO[way], credit=Account.SALES,

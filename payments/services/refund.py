@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from payments.alipay.clock import BEIJING
-from payments.errors import RefundRefused
+from payments.errors import BooksDisagree, RefundRefused
 from payments.models import Account, AuditEvent, Order, OutboxMessage, Refund, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.money import Money
@@ -80,7 +80,8 @@ def settle_refund(refund: Refund, *, actor: str, evidence: str) -> bool:
         order = _lock(attempt)
         if not Refund.objects.mark_succeeded(refund.pk, evidence=evidence, now=database_now()):
             return False
-        assert Transaction.objects.take_back(attempt.pk, refund.amount_fen), "what was reserved can be taken"
+        if not Transaction.objects.take_back(attempt.pk, refund.amount_fen):
+            raise BooksDisagree(f"{refund.out_request_no}: its amount is not among what is set aside")
         pays = order is not None and order.paid_by_id == attempt.pk
         Transfer.objects.create(
             transaction=attempt, refund=refund, cause=Transfer.Cause.REFUND, credit=Account.ALIPAY_RECEIVABLE,
@@ -113,9 +114,8 @@ def _end_without_money(refund: Refund, state: Refund.State, *, actor: str, evide
         _lock(refund.transaction)
         if not Refund.objects.mark_ended(refund.pk, state, evidence=evidence, now=database_now()):
             return False
-        assert Transaction.objects.release(refund.transaction_id, refund.amount_fen), (
-            "what was reserved can be released"
-        )
+        if not Transaction.objects.release(refund.transaction_id, refund.amount_fen):
+            raise BooksDisagree(f"{refund.out_request_no}: its amount is not among what is set aside")
         AuditEvent.objects.add(refund, state, actor=actor, cause=evidence, state=state)
     return True
 

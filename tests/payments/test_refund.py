@@ -3,7 +3,7 @@
 import pytest
 from django.db import IntegrityError, transaction
 
-from payments.errors import RefundRefused
+from payments.errors import BooksDisagree, RefundRefused
 from payments.models import AuditEvent, Order, OutboxMessage, Refund, Transaction, Transfer
 from payments.money import Money
 from payments.queries.explain import explain
@@ -161,3 +161,19 @@ def test_a_number_is_used_for_one_refund(paid):
 def test_a_split_loses_no_fen():
     assert split_by_lines(Money(100), {"1": 1, "2": 1, "3": 1}) == {"1": 34, "2": 33, "3": 33}
     assert split_by_lines(Money(7), {"1": 300, "2": 700}) == {"1": 2, "2": 5}
+
+
+def test_an_amount_that_is_not_set_aside_is_never_booked(paid):
+    """Our own books disagree: nothing is written, and it is said aloud, in optimised Python as well."""
+    sent, asked = ask(paid, 500), ask(paid, 500)
+    approve_refund(sent, approver="staff:2")
+    Refund.objects.filter(pk=sent.pk).update(state=State.SENT)
+    Transaction.objects.filter(pk=paid.pk).update(reserved_fen=0)
+
+    with pytest.raises(BooksDisagree):
+        settle_refund(sent, actor="poll", evidence="call:1")
+    with pytest.raises(BooksDisagree):
+        reject_refund(asked, actor="staff:2", why="no")
+
+    assert set(Refund.objects.values_list("state", flat=True)) == {"sent", "requested"}
+    assert not Transfer.objects.filter(cause=Transfer.Cause.REFUND).exists()
