@@ -117,7 +117,8 @@ def test_stock_is_changed_beside_its_product(staff, kind):
 
     response = staff.post(product_page(kind.product), {**values, "variants-0-on_hand": "41"})
     assert response.status_code == 302
-    assert list(Stock.objects.filter(variant__product=kind.product).values_list("on_hand", flat=True)) == [41, 24, 0]
+    in_order = Stock.objects.filter(variant__product=kind.product).order_by("variant__position", "pk")
+    assert list(in_order.values_list("on_hand", flat=True)) == [41, 24, 0]
 
 
 def new_product(**more: Any) -> dict[str, Any]:
