@@ -1,6 +1,6 @@
 from django.urls import path
 
-from checkout.views import accounts, buy, cart, goods, orders, pages
+from checkout.views import accounts, buy, cart, goods, orders, pages, passkeys
 
 app_name = "checkout"
 urlpatterns = [
@@ -28,6 +28,12 @@ urlpatterns = [
     path("account/forgotten/", accounts.forgotten, name="forgotten"),
     path("account/mailed/", accounts.mailed, name="mailed"),
     path("account/password/<str:ticket>/", accounts.password, name="password"),
+    path("account/passkeys/", passkeys.page, name="passkeys"),
+    path("account/passkeys/begin", passkeys.begin_adding, name="passkey_begin_adding"),
+    path("account/passkeys/add", passkeys.add, name="passkey_add"),
+    path("account/passkeys/<int:passkey_id>/remove", passkeys.remove, name="passkey_remove"),
+    path("account/passkey/begin", passkeys.begin_sign_in, name="passkey_begin_sign_in"),
+    path("account/passkey/sign-in", passkeys.sign_in, name="passkey_sign_in"),
     path("about/rules/", pages.rules, name="rules"),
     path("about/style/", pages.style, name="style"),
 ]

@@ -6,6 +6,7 @@ PaymentsError
 ├── BooksDisagree        two of our records contradict each other: nothing was written, a person must look
 ├── OrderRefused         a rule of ours says no: nothing happened, tell the person why
 │   └── NotPayable, TooLittleTime, KeyReused
+├── PasskeyRefused       not a passkey of ours, or not for this ceremony: nobody is signed in by it
 ├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
 └── AlipayError
     ├── BadKey           not a key we can use; the text says what was pasted instead
@@ -63,3 +64,6 @@ class NotSent(NoAnswer): ...
 
 
 class RefundRefused(PaymentsError): ...
+
+
+class PasskeyRefused(PaymentsError): ...

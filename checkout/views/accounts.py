@@ -1,5 +1,7 @@
 """Accounts: e-mail and password. One mail makes the account or opens it again, so that no page tells who has one."""
 
+import time
+
 from django.contrib.auth import authenticate, login, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,6 +17,7 @@ from checkout.services.carts import find_cart, merge
 from checkout.services.throttle import seconds_to_wait
 from checkout.views.doors import COOKIE, SeeOther, limited, too_often
 from payments.models import User
+from payments.services import passkeys
 from payments.views.private import private
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -33,10 +36,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return too_often(request, wait)
         user = authenticate(request, username=email, password=form.cleaned_data["password"])
         if isinstance(user, User):
-            return _signed_in(request, user)
+            return signed_in(request, user)
         form.refuse()
     status = 400 if form.errors else 200
-    return render(request, "checkout/sign_in.html", {"form": form, "next": _onward(request)}, status=status)
+    seen = {"form": form, "next": _onward(request), "passkey_domain": passkeys.domain()}
+    return render(request, "checkout/sign_in.html", seen, status=status)
 
 
 @require_POST
@@ -80,7 +84,7 @@ def password(request: HttpRequest, ticket: str) -> HttpResponse:
         user = accounts.set_password(ticket, form.cleaned_data["password"])
         if user is None:
             return render(request, "checkout/ticket_over.html", status=410)
-        return _signed_in(request, user)
+        return signed_in(request, user)
     return render(request, "checkout/password.html", {"form": form}, status=400 if form.errors else 200)
 
 
@@ -92,9 +96,11 @@ def _by_mail(request: HttpRequest, template: str) -> HttpResponse:
     return render(request, template, {"form": form}, status=400 if form.errors else 200)
 
 
-def _signed_in(request: HttpRequest, user: User) -> HttpResponse:
+def signed_in(request: HttpRequest, user: User) -> HttpResponse:
+    """This browser is this person's from here on; the guest's cart comes along."""
     guest, onward = find_cart(request.COOKIES.get(COOKIE), None), _onward(request)
     login(request, user, backend=BACKEND)
+    request.session["signed_in_at"] = time.time()
     merge(guest, user)
     response = SeeOther(onward)
     response.delete_cookie(COOKIE)

@@ -22,6 +22,8 @@ SHOP_CONTACT = env("SHOP_CONTACT", default="")
 SHOP_WHAT_NEXT = env("SHOP_WHAT_NEXT", default="")
 SHOP_DELIVERY_FEN = env.int("SHOP_DELIVERY_FEN", default=0)
 SHOP_DELIVERY_FREE_FROM_FEN = env.int("SHOP_DELIVERY_FREE_FROM_FEN", default=0)
+# The host name passkeys belong to, where it is not that of SITE_URL: the domain named also serves its subdomains.
+PASSKEY_DOMAIN = env("PASSKEY_DOMAIN", default="")
 SHOW_STYLE_PAGE = env.bool("SHOW_STYLE_PAGE", default=False)
 # Receipts as PDF need a font with Chinese letters; these places are looked at where no other is named.
 RECEIPT_FONT = env("RECEIPT_FONT", default="")
@@ -78,6 +80,7 @@ TEMPLATES = [
     }
 ]
 AUTH_USER_MODEL = "payments.User"
+SILENCED_SYSTEM_CHECKS = ["models.W045"]  # constraints in SQL (payments/models/checks.py) are the database's to judge
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- PostgreSQL: two roles on one database ----------------------------------------------------------------------

@@ -7,11 +7,13 @@ from payments.models.ledger import Account, Transfer
 from payments.models.merchant import AlipayKey, MerchantAccount
 from payments.models.messages import GatewayCall, IdempotencyRecord, InboundMessage, OutboxMessage
 from payments.models.order import Order, OrderLine
+from payments.models.passkey import Passkey
 from payments.models.people import User
 from payments.models.refund import Refund
 from payments.models.transaction import Transaction
 
 __all__ = [
     "Account", "AlipayKey", "AuditEvent", "Case", "CaseEvent", "Duty", "GatewayCall", "IdempotencyRecord",
-    "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Refund", "Transaction", "Transfer", "User",
+    "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Passkey", "Refund", "Transaction", "Transfer",
+    "User",
 ]  # fmt: skip

@@ -90,3 +90,38 @@ def test_signing_in_leads_nowhere_else(elsewhere):
     answer = Client().post("/account/sign-in/", {"email": "lin@example.com", "password": PASSWORD, "next": elsewhere})
 
     assert answer["Location"] == "/orders/"
+
+
+def test_the_page_of_passkeys_is_for_its_owner_alone():
+    answer = Client().get("/account/passkeys/")
+    assert answer["Location"] == "/account/sign-in/?next=/account/passkeys/"
+
+    browser = Client()
+    User.objects.create_user("lin@example.com", PASSWORD)
+    browser.post("/account/sign-in/", {"email": "lin@example.com", "password": PASSWORD})
+    page = browser.get("/account/passkeys/")
+    assert page["Cache-Control"] == "no-store"
+    assert 'data-passkey="create"' in page.content.decode()
+
+
+def test_a_passkey_is_only_added_shortly_after_a_sign_in():
+    browser = Client()
+    User.objects.create_user("lin@example.com", PASSWORD)
+    browser.post("/account/sign-in/", {"email": "lin@example.com", "password": PASSWORD})
+    assert browser.post("/account/passkeys/begin").json()["user"]["name"] == "lin@example.com"
+
+    session = browser.session
+    session["signed_in_at"] -= 601
+    session.save()
+    assert browser.post("/account/passkeys/begin").status_code == 403
+    assert 'data-passkey="create"' not in browser.get("/account/passkeys/").content.decode()
+
+
+def test_an_invented_passkey_signs_nobody_in():
+    browser = Client()
+    assert "allowCredentials" not in browser.post("/account/passkey/begin").json()
+
+    answer = browser.post("/account/passkey/sign-in", {"credential": '{"rawId": "AAAA"}'})
+    assert answer["Location"] == "/account/sign-in/"
+    assert "_auth_user_id" not in browser.session
+    assert "没有打开" in browser.get("/account/sign-in/").content.decode()
