@@ -52,7 +52,7 @@ def load_private_key(text: str) -> RSAPrivateKey:
         raise BadKey("this is not an RSA private key in PKCS#1 or PKCS#8") from None
     if not isinstance(key, RSAPrivateKey):
         raise BadKey(f"this is not an RSA key but {type(key).__name__}")
-    _check_size(key.key_size)
+    check_size(key.key_size)
     return key
 
 
@@ -72,7 +72,7 @@ def load_public_key(text: str) -> RSAPublicKey:
         raise BadKey("this is not an RSA public key") from None
     if not isinstance(key, RSAPublicKey):
         raise BadKey(f"this is not an RSA key but {type(key).__name__}")
-    _check_size(key.key_size)
+    check_size(key.key_size)
     return key
 
 
@@ -107,6 +107,7 @@ def _is_public(der: bytes) -> bool:
         return False
 
 
-def _check_size(bits: int) -> None:
+def check_size(bits: int) -> None:
+    """Raises BadKey for an RSA key that is too short for Alipay."""
     if bits < LEAST_BITS:
         raise BadKey(f"this key has {bits} bits; Alipay's RSA2 needs {LEAST_BITS} or more")
