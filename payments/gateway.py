@@ -3,6 +3,7 @@
 No call leaves while a database transaction is open: a slow gateway must not hold a row.
 """
 
+import atexit
 import hashlib
 import os
 import time
@@ -54,6 +55,14 @@ def transport() -> Transport:
     if pid not in _transports:
         _transports[pid] = Transport(connections=settings.PAYMENTS["batch_connections"])
     return _transports[pid]
+
+
+@atexit.register
+def close_transport() -> None:
+    """Close this process's connections, at its end at the latest; the next call opens new ones."""
+    open_here = _transports.pop(os.getpid(), None)
+    if open_here is not None:
+        open_here.close()
 
 
 def merchants(*, refresh: bool = False) -> dict[str, Merchant]:

@@ -113,6 +113,13 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Identity, Path]:
     return identity_in(folder, random.Random(7)), folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _lines_are_closed() -> Iterator[None]:
+    """No connection is left open at the end."""
+    yield
+    gateway.close_transport()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
     """What a process keeps between requests must not leak from test to test."""
@@ -247,7 +254,8 @@ class Twin:
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
         self.site = self._run(self._start())
 
     async def _start(self) -> Site:
@@ -282,8 +290,18 @@ class Twin:
         self.site.faults = Faults()
 
     def stop(self) -> None:
-        self._run(self.runner.cleanup())
+        """End the calls that a fault still holds, then the site, the loop and its thread."""
+        self._run(self._end())
         self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+    async def _end(self) -> None:
+        held = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        await self.runner.cleanup()
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
 
 @pytest.fixture(scope="session")

@@ -53,12 +53,19 @@ class Transport:
         return self._wait(self._answers(posts, deadline_s))
 
     def close(self) -> None:
-        """Close every connection and end the thread."""
-        if self._session is not None:
-            self._wait(self._session.close())
+        """Break off what is under way, close every connection, end the thread."""
+        self._wait(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        under_way = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
 
     def _wait(self, work: Coroutine[object, object, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

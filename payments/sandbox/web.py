@@ -281,6 +281,7 @@ class Site:
             sending = asyncio.create_task(self._send_for_ever())
             yield
             sending.cancel()
+            await asyncio.wait([sending])
 
     async def _send_for_ever(self) -> None:
         while True:
