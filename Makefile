@@ -1,7 +1,7 @@
 # Every target is `python3 run.py TARGET`, which also works where make is missing. `make` alone lists them.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-TARGETS := setup demo test smoke check bench lock messages
+TARGETS := setup demo test matrix smoke check bench lock messages
 
 .PHONY: help $(TARGETS)
 help:

@@ -5,6 +5,7 @@ Targets
   setup     make .venv with the locked packages, and install what the machine lacks; starts nothing
   demo      run the whole product here, prove one purchase, stay until Ctrl-C
   test      the whole suite, on real servers, real workers and a real browser (further words go to pytest)
+  matrix    the whole suite once, read as "row of docs/matrix.txt -> tests -> result" (--stored: of the last `make test`)
   smoke     the main jobs on free ports, without hands, one line a step
   check     lint, types, layers, migrations, settings, templates, translations
   bench     speed against floors measured in the same run (further words name the bench)
@@ -25,8 +26,8 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.txt"
 STAMP = VENV / "installed-from"
 BROWSER_PACKAGES = ["chromium", "libatomic1", "fonts-wqy-microhei"]
-NEEDS_BROWSER = {"setup", "test"}
-TARGETS = {"setup", "demo", "test", "smoke", "check", "bench", "lock", "messages"}
+NEEDS_BROWSER = {"setup", "test", "matrix"}
+TARGETS = {"setup", "demo", "test", "matrix", "smoke", "check", "bench", "lock", "messages"}
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
     try:
         install_packages()
         if target in NEEDS_BROWSER:
-            install_browser(required=target == "test")
+            install_browser(required=target != "setup")
     except SetupFailed as failure:
         return complain(str(failure))
     build_messages()
@@ -73,7 +74,8 @@ def install_packages() -> None:
     with_uv = [VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes", "-r", LOCK]
     with_pip = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", LOCK]
     has_uv = runs([PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", uv_pin])
-    if not (has_uv and runs(with_uv)) and not runs(with_pip):
+    trusting = {**os.environ, "UV_SYSTEM_CERTS": "1"}  # the machine's own authorities, as pip does
+    if not (has_uv and runs(with_uv, env=trusting)) and not runs(with_pip):
         raise SetupFailed("The packages of requirements.txt could not be installed; pip's message is above.")
     STAMP.write_text(wanted)
 

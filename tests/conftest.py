@@ -24,6 +24,7 @@ from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 from xdist.scheduler import LoadScopeScheduling
 
+from config.local.matrix import ROWS, known_rows
 from config.local.servers import OWNER
 from config.local.testing import TEMPLATE
 from payments import gateway
@@ -59,6 +60,16 @@ class JourneysTogether(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     return JourneysTogether(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The rows a test is marked with travel with its result, for `make matrix`. A row nobody knows is a mistake."""
+    known = known_rows()
+    for item in items:
+        for row in dict.fromkeys(row for mark in item.iter_markers("rows") for row in mark.args):
+            if row not in known:
+                raise pytest.UsageError(f"{item.nodeid}: {ROWS.name} has no row {row}")
+            item.user_properties.append(("row", row))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

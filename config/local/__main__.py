@@ -22,6 +22,10 @@ def main(target: str, words: list[str]) -> int:
             from config.local.testing import test
 
             return test(words)
+        case "matrix":
+            from config.local.matrix import matrix
+
+            return matrix(words)
         case "check":
             from config.local.checks import check
 

@@ -58,7 +58,7 @@ def broken() -> list[str]:
     return [each.name for each in check_invariants() if each.hits]
 
 
-@pytest.mark.parametrize("name", INVARIANTS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.rows(name)) for name in INVARIANTS])
 def test_a_planted_violation_is_refused_or_named(rows, name):
     refused = False
     try:
