@@ -19,7 +19,13 @@ app.conf.beat_schedule = {
 }
 app.conf.beat_schedule |= {
     name: {"task": f"payments.tasks.{name}", "schedule": float(every), "options": {"expires": max(every, 10)}}
-    for name, every in {"poll_unsettled": 1, "close_due": 2, "relay_outbox_messages": 1, "keep_house": 3600}.items()
+    for name, every in {
+        "poll_unsettled": 1,
+        "close_due": 2,
+        "send_refunds": 1,
+        "relay_outbox_messages": 1,
+        "keep_house": 3600,
+    }.items()
 }
 
 

@@ -28,6 +28,7 @@ from payments.errors import BadKey, NoAnswer, NotSent
 from payments.models import AlipayKey, GatewayCall, MerchantAccount, Transaction
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
+from payments.money import Money
 
 logger = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -112,19 +113,25 @@ def call(
     read: Callable[[bytes, Credentials], Result[Answer]],
     finish: Callable[[Result[Answer]], Effect],
     deadline_s: float,
+    call_id: uuid.UUID | None = None,
+    number: str = "",
+    amount: Money | None = None,
 ) -> Effect:
     """Make one writing call about an attempt and commit its outcome together with its effect.
 
-    read    the answer's body to done / certainly not / unknown
-    finish  the effect, run inside the transaction that stores the outcome; its value is returned
+    read             the answer's body to done / certainly not / unknown
+    finish           the effect, run inside the transaction that stores the outcome; its value is returned
+    call_id          the journal row's key, for effects that name it as their evidence
+    number, amount   what the call is about, where that is not the attempt itself: a refund's own
 
     Never raises for what Alipay or the line does: that is an outcome.
     """
     _refuse_inside_a_transaction()
     merchant = merchant_of(attempt.account)
     journal = GatewayCall.objects.create(
-        account=attempt.account, transaction=attempt, method=request.method, purpose=purpose, number=attempt.out_trade_no,
-        amount_fen=attempt.amount_fen, request_hash=hashlib.sha256(request.biz_content.encode()).hexdigest(),
+        id=call_id or uuid.uuid4(), account=attempt.account, transaction=attempt, method=request.method, purpose=purpose,
+        number=number or attempt.out_trade_no, amount_fen=(amount or attempt.amount).fen,
+        request_hash=hashlib.sha256(request.biz_content.encode()).hexdigest(),
     )  # fmt: skip
     signed = requests.signed(request, who=merchant.who, at=database_now())
     try:
@@ -132,14 +139,14 @@ def call(
         result = read(body, merchant.who)
     except NotSent as error:
         result = CertainlyNot("", "NOT_SENT", Next.REPEAT)
-        logger.warning("gateway_not_reached", purpose=purpose, number=attempt.out_trade_no, why=str(error))
+        logger.warning("gateway_not_reached", purpose=purpose, number=journal.number, why=str(error))
     except NoAnswer as error:
         result = Unknown(str(error))
     with transaction.atomic(durable=True):
         outcome, code, why = _journal_words(result)
         GatewayCall.objects.finish(journal, outcome=outcome, code=code, why=why)
         effect = finish(result)
-    logger.info("gateway_called", purpose=purpose, number=attempt.out_trade_no, outcome=outcome, code=code, why=why)
+    logger.info("gateway_called", purpose=purpose, number=journal.number, outcome=outcome, code=code, why=why)
     return effect
 
 
@@ -164,6 +171,8 @@ def ask(
 
 def _journal_words(result: Result[Answer]) -> tuple[GatewayCall.Outcome, str, str]:
     match result:
+        case Done(None):
+            return GatewayCall.Outcome.DONE, "10000", "nothing there"
         case Done():
             return GatewayCall.Outcome.DONE, "10000", ""
         case CertainlyNot(code, sub_code, _):

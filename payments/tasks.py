@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from payments.services import close, housekeeping, poll, relay_outbox
+from payments.services import send_refunds as sending
 
 
 @shared_task(ignore_result=True, soft_time_limit=170)  # under the lease: 500 ÷ 50 connections × 15 s + 30 s
@@ -15,6 +16,12 @@ def poll_unsettled(**_from_newer_callers: object) -> None:
 def close_due(**_from_newer_callers: object) -> None:
     """Close attempts and orders whose time and grace are over."""
     close.close_due(limit=100)
+
+
+@shared_task(ignore_result=True, soft_time_limit=80)  # a refund begun within the first 30 s ends within 2 × 15 s
+def send_refunds(**_from_newer_callers: object) -> None:
+    """Bring refunds that are due a step further: send them, or ask what became of them."""
+    sending.send_due(limit=20, begin_within_s=30)
 
 
 @shared_task(ignore_result=True, soft_time_limit=25)

@@ -195,6 +195,10 @@ PAYMENTS = {
     "watch_s": env.int("PAYMENTS_WATCH_S", default=5),
     "ladder_s": env.list("PAYMENTS_LADDER_S", cast=int, default=[60, 120, 300, 900, 3600]),
     "doubt_s": env.int("PAYMENTS_DOUBT_S", default=60 * 60),
+    # one rung more each time a refund is looked at; the first is what Alipay asks for before a query means anything
+    "refund_ladder_s": env.list("PAYMENTS_REFUND_LADDER_S", cast=int, default=[10, 20, 60, 120, 300, 600]),
+    "refund_absent_s": env.int("PAYMENTS_REFUND_ABSENT_S", default=10),
+    "refunds_apart_s": env.float("PAYMENTS_REFUNDS_APART_S", default=4.0),  # Alipay wants 3; one more for the way there
     "call_deadline_s": env.float("PAYMENTS_CALL_DEADLINE_S", default=15.0),
     "page_deadline_s": env.float("PAYMENTS_PAGE_DEADLINE_S", default=6.0),
     "batch_connections": env.int("PAYMENTS_BATCH_CONNECTIONS", default=50),

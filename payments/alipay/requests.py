@@ -122,18 +122,23 @@ def close(out_trade_no: str) -> Request:
     return Request(CLOSE, {"out_trade_no": out_trade_no})
 
 
-def refund(*, out_trade_no: str, out_request_no: str, amount: Money, reason: str = "") -> Request:
+def refund(*, out_trade_no: str, out_request_no: str, amount: Money, trade_no: str = "", reason: str = "") -> Request:
     """Give money back, at most once per out_request_no: a repeat must carry the same number and amount.
 
-    Keep three seconds between two refunds of one trade. Source: dossier 2.9.
+    trade_no wins over out_trade_no where both are named. Keep three seconds between two refunds of one trade.
+    Source: dossier 2.9.
     """
-    biz = {"out_trade_no": out_trade_no, "out_request_no": out_request_no, "refund_amount": amount.to_yuan()}
-    return Request(REFUND, {**biz, "refund_reason": reason[:LONGEST_SUBJECT]} if reason else biz)
+    biz = {
+        "out_trade_no": out_trade_no, "trade_no": trade_no, "out_request_no": out_request_no,
+        "refund_amount": amount.to_yuan(), "refund_reason": reason[:LONGEST_SUBJECT],
+    }  # fmt: skip
+    return Request(REFUND, {name: value for name, value in biz.items() if value})
 
 
-def refund_query(*, out_trade_no: str, out_request_no: str) -> Request:
+def refund_query(*, out_trade_no: str, out_request_no: str, trade_no: str = "") -> Request:
     """What became of one refund; ask ten seconds after the refund at the earliest. Source: dossier 2.10."""
-    return Request(REFUND_QUERY, {"out_trade_no": out_trade_no, "out_request_no": out_request_no})
+    biz = {"out_trade_no": out_trade_no, "trade_no": trade_no, "out_request_no": out_request_no}
+    return Request(REFUND_QUERY, {name: value for name, value in biz.items() if value})
 
 
 def cancel(out_trade_no: str) -> Request:

@@ -4,7 +4,7 @@ import json
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -39,6 +39,16 @@ class CaseQuerySet(models.QuerySet["Case"]):
                 "amount_fen": amount_fen, "facts": json.dumps(facts, ensure_ascii=False),
             })  # fmt: skip
             return bool(cursor.rowcount)
+
+    def resolve(self, kind: "Case.Kind", subject: str, *, actor: str, note: str) -> bool:
+        """End the open case of this kind about this subject: what it waited for has come. True for the one who did it."""
+        with transaction.atomic():
+            case = self.open().filter(kind=kind, subject=subject).select_for_update(no_key=True).first()
+            if case is None:
+                return False
+            self.filter(pk=case.pk).update(state=Case.State.RESOLVED, ended_at=Now(), note=note)
+            CaseEvent.objects.create(case=case, action="resolved", actor=actor, note=note)
+        return True
 
 
 class Case(models.Model):

@@ -57,8 +57,9 @@ class InboundMessage(models.Model):
 
 class GatewayCallQuerySet(models.QuerySet["GatewayCall"]):
     def finish(self, call: "GatewayCall", *, outcome: str, code: str = "", why: str = "") -> bool:
-        """Write the outcome of a call that was only intended so far. True for the one caller who did it."""
-        moved = self.filter(pk=call.pk, outcome=GatewayCall.Outcome.INTENDED).update(
+        """Write the outcome of a call that has none yet, or was given up for dead. True for the one caller who did it."""
+        open_ended = (GatewayCall.Outcome.INTENDED, GatewayCall.Outcome.UNKNOWN)
+        moved = self.filter(pk=call.pk, outcome__in=open_ended).update(
             outcome=outcome, code=code, why=why[:200], ended_at=Now()
         )
         return moved == 1

@@ -23,7 +23,7 @@ FROM (
           AND NOT EXISTS (
             SELECT 1 FROM payments_refund o
             WHERE o.transaction_id = d.transaction_id AND o.id <> d.id
-              AND (o.called_at > %(apart)s OR (o.next_check_at IS NOT NULL AND o.id < d.id))
+              AND (o.called_at > %(apart)s OR (o.next_check_at <= %(now)s AND o.id < d.id))
           )
         ORDER BY next_check_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
@@ -38,7 +38,7 @@ class RefundQuerySet(models.QuerySet["Refund"]):
     def claim_due(self, *, now: datetime, lease: timedelta, apart: timedelta, limit: int) -> list["Refund"]:
         """Take up to `limit` refunds that are due, none whose trade had another refund sent less than `apart` ago.
 
-        Of one trade only the oldest unsettled refund is taken: the others wait their turn.
+        Of one trade's due refunds only the oldest is taken: the others wait their turn. `may_leave` is the guard.
         """
         with connection.cursor() as cursor:
             cursor.execute(CLAIM_REFUNDS, {"now": now, "until": now + lease, "apart": now - apart, "limit": limit})
@@ -56,10 +56,30 @@ class RefundQuerySet(models.QuerySet["Refund"]):
         )  # fmt: skip
         return moved == 1
 
-    def mark_sent(self, refund_id: int, *, version: int, now: datetime) -> bool:
+    def may_leave(self, refund: "Refund", *, now: datetime, apart: timedelta, longest_call: timedelta) -> bool:
+        """Whether no other refund of the trade left or ended within `apart`, or is still on its way.
+
+        True as long as the caller holds the order's row, which every sender locks first.
+        """
+        others = self.filter(transaction_id=refund.transaction_id, called_at__isnull=False).exclude(pk=refund.pk)
+        lately = Q(called_at__gt=now - apart) | Q(ended_at__gt=now - apart)
+        on_its_way = Q(state=Refund.State.SENT, in_doubt=True, called_at__gt=now - apart - longest_call)
+        return not others.filter(lately | on_its_way).exists()
+
+    def mark_sent(self, refund: "Refund", *, now: datetime) -> bool:
         """Committed before the call leaves: from here on it may have happened. Names the version of the claim."""
-        moved = self.filter(pk=refund_id, version=version, state__in=(Refund.State.APPROVED, Refund.State.SENT)).update(
-            state=Refund.State.SENT, in_doubt=True, called_at=now
+        moved = self.filter(
+            pk=refund.pk, version=refund.version, state__in=(Refund.State.APPROVED, Refund.State.SENT)
+        ).update(state=Refund.State.SENT, in_doubt=True, called_at=now)
+        return moved == 1
+
+    def note_answer(self, refund: "Refund", *, in_doubt: bool, refused: str, next_check_at: datetime) -> bool:
+        """What a call left open, and when to go on. Names the version of the claim: a late worker moves nothing.
+
+        refused  the code of a certain no that a query must confirm first; empty for none
+        """
+        moved = self.filter(pk=refund.pk, version=refund.version, state=Refund.State.SENT).update(
+            in_doubt=in_doubt, refused=refused[:80], next_check_at=next_check_at
         )
         return moved == 1
 
@@ -70,21 +90,34 @@ class RefundQuerySet(models.QuerySet["Refund"]):
         )  # fmt: skip
         return moved == 1
 
-    def mark_ended(self, refund_id: int, state: "Refund.State", *, evidence: str, now: datetime) -> bool:
-        """End a refund that moves no money. The caller releases its reservation in the same commit."""
+    def mark_ended(
+        self, refund_id: int, state: "Refund.State", *, evidence: str, now: datetime, version: int | None = None
+    ) -> bool:
+        """End a refund that moves no money. The caller releases its reservation in the same commit.
+
+        version  of the claim, where a worker ends it: a late one moves nothing
+        """
         before = {
             Refund.State.FAILED: (Refund.State.APPROVED, Refund.State.SENT),
             Refund.State.REJECTED: (Refund.State.REQUESTED,),
             Refund.State.LAPSED: (Refund.State.REQUESTED, Refund.State.APPROVED),
         }[state]
-        moved = self.filter(pk=refund_id, state__in=before).update(
+        claimed = {} if version is None else {"version": version}
+        moved = self.filter(pk=refund_id, state__in=before, **claimed).update(
             state=state, evidence=evidence, ended_at=now, in_doubt=False, next_check_at=None, version=F("version") + 1
         )
         return moved == 1
 
-    def check_at(self, refund_id: int, *, version: int, when: datetime) -> bool:
-        """Look at an unsettled refund again then. Names the version of the claim: a late worker moves nothing."""
-        return self.filter(pk=refund_id, version=version, next_check_at__isnull=False).update(next_check_at=when) == 1
+    def check_at(self, refund: "Refund", *, when: datetime) -> bool:
+        """Look at a claimed refund again then. Names the version of the claim: a late worker moves nothing."""
+        return (
+            self.filter(pk=refund.pk, version=refund.version, next_check_at__isnull=False).update(next_check_at=when)
+            == 1
+        )
+
+    def check_by(self, refund_id: int, *, when: datetime) -> bool:
+        """Go on by then, not later: Alipay has said something about it, or the process that held it is gone."""
+        return self.filter(pk=refund_id, next_check_at__gt=when).update(next_check_at=when) == 1
 
 
 class Refund(models.Model):
@@ -111,6 +144,7 @@ class Refund(models.Model):
     origin = internal(models.CharField(_("origin"), max_length=8, choices=Origin))
     state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED))
     in_doubt = internal(models.BooleanField(_("in doubt"), default=False))
+    refused = internal(models.CharField(_("refused, to be confirmed"), max_length=80, blank=True, default=""))
     reason = internal(models.CharField(_("reason"), max_length=256, blank=True, default=""))
     requester = internal(models.CharField(_("requested by"), max_length=80))
     approver = internal(models.CharField(_("approved by"), max_length=80, blank=True, default=""))

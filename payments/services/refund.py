@@ -40,7 +40,7 @@ def request_refund(
     if amount.fen <= 0 or (lines and sum(lines.values()) != amount.fen):
         raise RefundRefused("a refund needs an amount, and its lines must sum to it")
     with transaction.atomic():
-        _lock(attempt)
+        lock(attempt)
         if not Transaction.objects.reserve(attempt.pk, amount.fen):
             raise RefundRefused(f"{amount} can't be refunded: it is more than is left, or no longer refundable")
         refund = Refund.objects.create(
@@ -54,7 +54,7 @@ def request_refund(
 def approve_refund(refund: Refund, *, approver: str) -> None:
     """Let it leave. Raises RefundRefused when the approver asked for it, or it is no longer waiting."""
     with transaction.atomic():
-        _lock(refund.transaction)
+        lock(refund.transaction)
         if not Refund.objects.mark_approved(refund.pk, approver=approver, now=database_now()):
             raise RefundRefused("only another person can approve a refund, and only once")
         AuditEvent.objects.add(refund, "approved", actor=approver, state=State.APPROVED)
@@ -65,9 +65,12 @@ def reject_refund(refund: Refund, *, actor: str, why: str) -> bool:
     return _end_without_money(refund, State.REJECTED, actor=actor, evidence=f"{actor}: {why}"[:80])
 
 
-def fail_refund(refund: Refund, *, actor: str, evidence: str) -> bool:
-    """Alipay certainly did not do it and will not: the amount is free again. Never for a time-out."""
-    return _end_without_money(refund, State.FAILED, actor=actor, evidence=evidence)
+def fail_refund(refund: Refund, *, actor: str, evidence: str, version: int | None = None) -> bool:
+    """Alipay certainly did not do it and will not: the amount is free again. Never for a time-out.
+
+    version  of the claim, where a worker says so: a late one changes nothing
+    """
+    return _end_without_money(refund, State.FAILED, actor=actor, evidence=evidence, version=version)
 
 
 def settle_refund(refund: Refund, *, actor: str, evidence: str) -> bool:
@@ -77,7 +80,7 @@ def settle_refund(refund: Refund, *, actor: str, evidence: str) -> bool:
     """
     with transaction.atomic():
         attempt = refund.transaction
-        order = _lock(attempt)
+        order = lock(attempt)
         if not Refund.objects.mark_succeeded(refund.pk, evidence=evidence, now=database_now()):
             return False
         if not Transaction.objects.take_back(attempt.pk, refund.amount_fen):
@@ -109,10 +112,12 @@ def split_by_lines(amount: Money, weights: Mapping[str, int]) -> dict[str, int]:
     return shares
 
 
-def _end_without_money(refund: Refund, state: Refund.State, *, actor: str, evidence: str) -> bool:
+def _end_without_money(
+    refund: Refund, state: Refund.State, *, actor: str, evidence: str, version: int | None = None
+) -> bool:
     with transaction.atomic():
-        _lock(refund.transaction)
-        if not Refund.objects.mark_ended(refund.pk, state, evidence=evidence, now=database_now()):
+        lock(refund.transaction)
+        if not Refund.objects.mark_ended(refund.pk, state, evidence=evidence, now=database_now(), version=version):
             return False
         if not Transaction.objects.release(refund.transaction_id, refund.amount_fen):
             raise BooksDisagree(f"{refund.out_request_no}: its amount is not among what is set aside")
@@ -128,9 +133,12 @@ def _follow(order: Order, attempt: Transaction, *, actor: str, cause: str) -> No
         AuditEvent.objects.add(order, state, actor=actor, cause=cause, state=state)
 
 
-def _lock(attempt: Transaction) -> Order | None:
-    """The first lock of every money use-case; a stray payment has no order, and its own row's guards must do."""
-    return None if attempt.order_id is None else Order.objects.locked(attempt.order_id)
+def lock(attempt: Transaction) -> Order | None:
+    """The first lock of every money use-case: the order's row; a stray payment has none, and its own row stands in."""
+    if attempt.order_id is not None:
+        return Order.objects.locked(attempt.order_id)
+    Transaction.objects.select_for_update(no_key=True).get(pk=attempt.pk)
+    return None
 
 
 def _new_number() -> str:
