@@ -9,12 +9,14 @@ Targets
   smoke     the main jobs on free ports, without hands, one line a step
   check     lint, types, layers, migrations, settings, templates, translations
   bench     speed against floors measured in the same run (further words name the bench)
+  code      the present second-factor code of the running demo's staff login
   lock      renew requirements.txt and requirements-production.txt from the .in files
   messages  gather the texts of templates and code into locale/, and say what is not translated
 """
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +29,7 @@ LOCK = ROOT / "requirements.txt"
 STAMP = VENV / "installed-from"
 BROWSER_PACKAGES = ["chromium", "libatomic1", "fonts-wqy-microhei"]
 NEEDS_BROWSER = {"setup", "test", "matrix"}
-TARGETS = {"setup", "demo", "test", "matrix", "smoke", "check", "bench", "lock", "messages"}
+TARGETS = set(re.findall(r"^  ([a-z][a-z-]*)  ", __doc__, re.MULTILINE))  # those named above
 
 
 def main() -> int:

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -9,5 +10,14 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from payments.models.rights import apply_rights  # noqa: PLC0415  # models load after the app registry
+        from payments.models.roles import apply_roles  # noqa: PLC0415
 
         post_migrate.connect(apply_rights, sender=self)
+        post_migrate.connect(apply_roles)  # after the last app, whose rights it names
+
+
+class StaffPagesConfig(admin_apps.AdminConfig):
+    """Django's admin, entered through our own front door."""
+
+    default = False
+    default_site = "payments.views.staff_door.StaffSite"

@@ -21,6 +21,7 @@ import pytest
 from aiohttp import web
 from django.conf import settings
 from django.db import connections
+from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 from xdist.scheduler import LoadScopeScheduling
 
@@ -31,7 +32,7 @@ from payments import gateway
 from payments.alipay.clock import to_beijing
 from payments.alipay.facts import TradeFacts, TradeStatus
 from payments.alipay.signing import notice_text, sign
-from payments.models import AlipayKey, MerchantAccount, Order, Transaction
+from payments.models import AlipayKey, MerchantAccount, Order, Transaction, User
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.sandbox.alipay import Alipay, Identity
@@ -41,6 +42,7 @@ from payments.sandbox.identity import identity_in
 from payments.sandbox.web import Site
 from payments.services import receive_notice as receiving
 from payments.services.place_order import Line, place_order
+from payments.services.second_factor import mark_proved
 
 # Seconds each folder may take, on two cores; printed with what it took.
 BUDGET = {"config": 30, "checkout": 20, "payments": 150, "sandbox": 30, "journeys": 240}
@@ -343,6 +345,15 @@ def clocks(settings: Any) -> Callable[..., None]:
         settings.PAYMENTS = {**settings.PAYMENTS, **values}
 
     return change
+
+
+def enter(client: Client, user: User) -> Client:
+    """This browser is a member of staff's, with the second factor proved just now."""
+    client.force_login(user)
+    session = client.session
+    mark_proved(session, database_now())
+    session.save()
+    return client
 
 
 def wait_until(holds: Callable[[], bool], patience_s: float = 10) -> None:

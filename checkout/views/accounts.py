@@ -14,10 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from checkout.account_forms import EmailForm, PasswordForm, SignInForm
 from checkout.services import accounts
 from checkout.services.carts import find_cart, merge
-from checkout.services.throttle import seconds_to_wait
 from checkout.views.doors import COOKIE, SeeOther, limited, too_often
 from payments.models import User
 from payments.services import passkeys
+from payments.services.throttle import seconds_to_wait
 from payments.views.private import private
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"

@@ -11,8 +11,8 @@ from django.utils.functional import SimpleLazyObject
 
 from checkout.models import Cart, CartLine, Delivery
 from checkout.services.carts import find_cart, new_cart
-from checkout.services.throttle import seconds_to_wait
 from payments.models import Order, User
+from payments.services.throttle import seconds_to_wait
 
 COOKIE = "cart"
 COOKIE_AGE_S = 90 * 24 * 60 * 60

@@ -3,9 +3,7 @@
 The browser's part needs script; without it the buttons stay hidden and the password serves.
 """
 
-import json
 import time
-from typing import Any
 
 import structlog
 from django.contrib import messages
@@ -19,7 +17,8 @@ from django.views.decorators.http import require_POST, require_safe
 from checkout.views.accounts import signed_in
 from checkout.views.doors import SeeOther, limited, shopper
 from payments.errors import PasskeyRefused
-from payments.services import passkeys
+from payments.models.clock import database_now
+from payments.services import passkeys, second_factor
 from payments.views.private import private
 
 logger = structlog.get_logger(__name__)
@@ -63,7 +62,7 @@ def add(request: HttpRequest) -> HttpResponse:
     try:
         if person is None or state is None or not _is_fresh(request):
             raise PasskeyRefused("no ceremony was begun here")
-        passkeys.finish_adding(person, state, _response(request), name=name)
+        passkeys.finish_adding(person, state, passkeys.read(request.POST.get("credential", "")), name=name)
     except PasskeyRefused as refusal:
         logger.info("passkey_not_added", why=str(refusal))
         messages.warning(request, _("The passkey was not added. Please try once more."))
@@ -100,23 +99,17 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     try:
         if state is None:
             raise PasskeyRefused("no ceremony was begun here")
-        person = passkeys.finish_sign_in(state, _response(request))
+        person = passkeys.finish_sign_in(state, passkeys.read(request.POST.get("credential", "")))
     except PasskeyRefused as refusal:
         logger.info("passkey_refused", why=str(refusal))
         messages.warning(
             request, _("This passkey did not open an account here. Please sign in with e-mail and password.")
         )
         return SeeOther(reverse("checkout:sign_in"))
-    return signed_in(request, person)
+    answer = signed_in(request, person)
+    second_factor.mark_proved(request.session, database_now())  # it verified the person: both factors at once
+    return answer
 
 
 def _is_fresh(request: HttpRequest) -> bool:
     return time.time() - float(request.session.get("signed_in_at", 0)) < FRESH_S
-
-
-def _response(request: HttpRequest) -> Any:
-    """What the browser's authenticator answered. Raises PasskeyRefused where it is not JSON."""
-    try:
-        return json.loads(request.POST.get("credential", ""))
-    except ValueError as error:
-        raise PasskeyRefused("not JSON") from error

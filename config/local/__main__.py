@@ -34,6 +34,10 @@ def main(target: str, words: list[str]) -> int:
             from config.local.benching import bench
 
             return bench(words)
+        case "code":
+            from config.local.demo import code
+
+            return code()
         case "lock":
             from config.local.locking import lock
 

@@ -5,7 +5,8 @@ import json
 import secrets
 import signal
 import time
-from base64 import b64encode
+from base64 import b32encode, b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -48,7 +49,7 @@ def _run(data: Path) -> NoReturn:
     started = time.monotonic()
     more = {
         "SECRET_KEY": kept["secret_key"], "SEAL_KEYS": kept["seal_keys"], "DEMO_EMAIL": EMAIL,
-        "DEMO_PASSWORD": kept["password"],
+        "DEMO_PASSWORD": kept["password"], "DEMO_CODE_KEY": kept["code_key"],
     }  # fmt: skip
     with servers(data, durable=True) as running:
         say(f"PostgreSQL and Valkey are up after {time.monotonic() - started:.1f} s; their data lies in {data}")
@@ -73,15 +74,16 @@ def _is_first(lock: IO[str]) -> bool:
 def _secrets(data: Path) -> dict[str, str]:
     """This demo's own secrets, made once: sealed data stays readable at the next start."""
     path = data / "secrets.json"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({
-            "secret_key": secrets.token_urlsafe(48),
-            "seal_keys": f"demo:{b64encode(secrets.token_bytes(32)).decode()}",
-            "password": f"tea-{secrets.token_hex(4)}",
-        }))  # fmt: skip
-    kept: dict[str, str] = json.loads(path.read_text())
-    return kept
+    path.touch(mode=0o600)
+    kept: dict[str, str] = json.loads(path.read_text() or "{}")
+    fresh = {
+        "secret_key": secrets.token_urlsafe(48),
+        "seal_keys": f"demo:{b64encode(secrets.token_bytes(32)).decode()}",
+        "password": f"tea-{secrets.token_hex(4)}",
+        "code_key": b32encode(secrets.token_bytes(20)).decode(),
+    }
+    path.write_text(json.dumps({**fresh, **kept}))
+    return {**fresh, **kept}
 
 
 def _write(product: Stack, running: Servers, data: Path, kept: dict[str, str]) -> None:
@@ -91,7 +93,7 @@ def _write(product: Stack, running: Servers, data: Path, kept: dict[str, str]) -
         "sandbox": product.sandbox, "gateway": f"{product.sandbox}/gateway.do",
         "database_url": running.database_url(), "database_owner_url": running.database_url(OWNER),
         "redis_url": running.redis_url, "data": {"servers": str(data), "alipay": str(data / "alipay"), "logs": str(data)},
-        "logins": [{"email": EMAIL, "password": kept["password"], "is": "staff with every right"}],
+        "logins": [{"email": EMAIL, "password": kept["password"], "code_key": kept["code_key"], "is": "staff with every right"}],
         "secret_key": kept["secret_key"], "seal_keys": kept["seal_keys"],
     }  # fmt: skip
     WRITTEN.touch(mode=0o600)
@@ -122,6 +124,7 @@ def _welcome(product: Stack, kept: dict[str, str], took_s: float) -> None:
 
   shop       {product.shop}
   staff      {product.shop}/admin/    {EMAIL}  {kept["password"]}
+             and the code of the second factor:  python3 run.py code
   Alipay     {product.sandbox}    (pretended; no money moves)
 
   ask for a payment:   .venv/bin/python manage.py request_payment --amount 12.30 --subject "Tea"
@@ -129,6 +132,20 @@ def _welcome(product: Stack, kept: dict[str, str], took_s: float) -> None:
 
   Ctrl-C stops everything.
 """)
+
+
+def code() -> int:
+    """Print what the code app of the demo's staff login shows at this moment."""
+    if not WRITTEN.exists():
+        say("No demo of this checkout is running: start it with  make demo")
+        return 1
+    import django  # noqa: PLC0415
+
+    django.setup()
+    from payments.services.second_factor import current_code  # noqa: PLC0415  # Django, which the demo itself does without
+
+    print(current_code(json.loads(WRITTEN.read_text())["logins"][0]["code_key"], datetime.now(UTC)))
+    return 0
 
 
 def say(text: str) -> None:

@@ -1,5 +1,5 @@
 """Staff's pages: for now they look and search; nothing about money can be changed by a form."""
 
-from payments.admin import money
+from payments.admin import money, people
 
-__all__ = ["money"]
+__all__ = ["money", "people"]

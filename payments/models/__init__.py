@@ -10,10 +10,11 @@ from payments.models.order import Order, OrderLine
 from payments.models.passkey import Passkey
 from payments.models.people import User
 from payments.models.refund import Refund
+from payments.models.second_factor import CodeApp, RecoveryCode
 from payments.models.transaction import Transaction
 
 __all__ = [
-    "Account", "AlipayKey", "AuditEvent", "Case", "CaseEvent", "Duty", "GatewayCall", "IdempotencyRecord",
-    "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Passkey", "Refund", "Transaction", "Transfer",
-    "User",
+    "Account", "AlipayKey", "AuditEvent", "Case", "CaseEvent", "CodeApp", "Duty", "GatewayCall", "IdempotencyRecord",
+    "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund",
+    "Transaction", "Transfer", "User",
 ]  # fmt: skip

@@ -99,6 +99,7 @@ class Case(models.Model):
     class Meta:
         verbose_name = _("case")
         verbose_name_plural = _("cases")
+        permissions = (("work_case", "Can work on a case"), ("write_off_case", "Can write a case off"))
         constraints = (
             models.UniqueConstraint(
                 fields=["kind", "subject"],

@@ -67,6 +67,11 @@ class Order(models.Model):
     class Meta:
         verbose_name = _("order")
         verbose_name_plural = _("orders")
+        permissions = (
+            ("record_payment", "Can record cash and bank transfers"),
+            ("charge_counter", "Can charge at the counter"),
+            ("ask_alipay", "Can have Alipay asked"),
+        )
         constraints = (
             models.UniqueConstraint(fields=["number"], name="order_number_once"),
             models.UniqueConstraint(fields=["token"], name="order_token_once"),

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, cast
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower, Now
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import internal, personal, secret
@@ -46,6 +47,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session is bound to: it ends when the password changes, and for staff when roles or rights do."""
+        roles = sorted(self.groups.values_list("pk", flat=True)) if self.is_staff else []
+        bound = (self.password, self.is_active, self.is_staff, self.is_superuser, roles)
+        return salted_hmac("payments.session", repr(bound), secret=secret, algorithm="sha256").hexdigest()
 
 
 # Django's own two, made by PermissionsMixin

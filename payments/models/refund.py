@@ -163,6 +163,7 @@ class Refund(models.Model):
     class Meta:
         verbose_name = _("refund")
         verbose_name_plural = _("refunds")
+        permissions = (("request_refund", "Can ask for a refund"), ("approve_refund", "Can approve a refund"))
         constraints = (
             # an external refund's number is made by Alipay's console: unique within its trade only
             models.UniqueConstraint(

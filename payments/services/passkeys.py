@@ -4,6 +4,7 @@ Options and responses are JSON as the WebAuthn standard spells them, binary valu
 Yubico's fido2 library (docs/decisions/0015).
 """
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,6 +100,14 @@ def finish_sign_in(state: State, response: Any) -> User:
         raise PasskeyRefused("its counter went back")
     person: User = passkey.user
     return person
+
+
+def read(text: str) -> Any:
+    """The browser's answer as a form carries it. Raises PasskeyRefused where it is not JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise PasskeyRefused("not JSON") from error
 
 
 def _sign_count(response: Any) -> int:

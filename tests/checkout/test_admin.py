@@ -14,6 +14,7 @@ from checkout.models import Category, Product, Stock, Variant
 from checkout.sample_shop import seed_shop
 from checkout.services.pictures import size_name
 from payments.models import User
+from tests.conftest import enter
 
 PRODUCTS = "/admin/checkout/product/"
 
@@ -21,7 +22,7 @@ PRODUCTS = "/admin/checkout/product/"
 @pytest.fixture
 def staff(db) -> Client:
     client = Client(headers={"accept-language": "en"})
-    client.force_login(User.objects.create_superuser("boss@example.com", "x"))
+    enter(client, User.objects.create_superuser("boss@example.com", "x"))
     return client
 
 
@@ -203,7 +204,7 @@ def test_a_preview_is_only_for_whoever_made_it(staff, kind):
     page = reverse("admin:checkout_product_import")
     token = staff.post(page, upload(GOOD)).context["token"]
     other = Client()
-    other.force_login(User.objects.create_superuser("other@example.com", "x"))
+    enter(other, User.objects.create_superuser("other@example.com", "x"))
 
     assert other.post(page, {"apply": token}).status_code == 200
     assert staff.post(page, {"apply": "guessed"}).status_code == 200
@@ -214,6 +215,6 @@ def test_staff_without_the_right_may_not_import(db, client):
     page = reverse("admin:checkout_product_import")
     assert client.get(page).status_code == 302
 
-    client.force_login(User.objects.create_user("helper@example.com", "x", is_staff=True))
+    enter(client, User.objects.create_user("helper@example.com", "x", is_staff=True))
     assert client.get(page).status_code == 403
     assert client.post(page, upload(GOOD)).status_code == 403

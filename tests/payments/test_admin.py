@@ -10,14 +10,15 @@ from django.urls import reverse
 from payments.models import Case, GatewayCall, InboundMessage, Order, Refund, Transaction, User
 from payments.money import Money
 from payments.services.refund import request_refund
+from tests.conftest import enter
 
-MODELS = [model for model in admin.site._registry if model._meta.app_label == "payments"]
+MODELS = [model for model in admin.site._registry if model._meta.app_label == "payments" and model is not User]
 
 
 @pytest.fixture
 def staff(db) -> Client:
     client = Client()
-    client.force_login(User.objects.create_superuser("boss@example.com", "x"))
+    enter(client, User.objects.create_superuser("boss@example.com", "x"))
     return client
 
 

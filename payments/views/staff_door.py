@@ -1,0 +1,132 @@
+"""The staff pages' front door: signed in, staff, and a second factor proved in this session."""
+
+from functools import update_wrapper
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from payments.errors import PasskeyRefused
+from payments.models import User
+from payments.models.clock import database_now
+from payments.services import passkeys, second_factor
+from payments.services.throttle import seconds_to_wait
+from payments.views.qr import draw_svg
+
+TRIES, TRIES_PER_S = 6, 10 * 60
+NEW_KEY, ASKED = "code_app_key", "passkey_confirming"
+
+
+class StaffSite(AdminSite):
+    site_header = site_title = _("Jiezhang")
+    index_title = _("Staff pages")
+    site_url = "/"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return super().has_permission(request) and second_factor.is_proved(request.session, database_now())
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """No form of its own: the shop's sign-in, which is throttled and knows passkeys, then the second factor."""
+        onward = _onward(request)
+        if not request.user.is_authenticated:
+            return redirect_to_login(onward)
+        if not (isinstance(request.user, User) and request.user.is_active and request.user.is_staff):
+            raise PermissionDenied
+        return HttpResponseRedirect(f"{reverse('admin:second_factor')}?next={onward}")
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [
+            path("second-factor/", _for_staff(confirm), name="second_factor"),
+            path("second-factor/passkey", _for_staff(begin_passkey), name="second_factor_passkey"),
+            path("second-factor/enrol/", _for_staff(enrol), name="second_factor_enrol"),
+            *super().get_urls(),
+        ]
+
+
+def _for_staff(view: Any) -> Any:
+    """For staff who are signed in, before their second factor is proved."""
+
+    def answer(request: HttpRequest, *args: Any, **more: Any) -> HttpResponseBase:
+        if not (isinstance(request.user, User) and request.user.is_active and request.user.is_staff):
+            return redirect_to_login(request.get_full_path())
+        found: HttpResponseBase = view(request, request.user, *args, **more)
+        return found
+
+    return never_cache(update_wrapper(answer, view))
+
+
+@sensitive_post_parameters("code")
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: HttpRequest, user: User) -> HttpResponse:
+    """The code of the app, a recovery code, or a passkey; then onward."""
+    if not second_factor.is_enrolled(user):
+        return HttpResponseRedirect(f"{reverse('admin:second_factor_enrol')}?next={_onward(request)}")
+    problem, status, wait = "", 200, 0
+    if request.method == "POST":
+        wait = seconds_to_wait("second_factor", str(user.pk), most=TRIES, per_s=TRIES_PER_S)
+        if not wait and _proves(request, user):
+            return _proved(request, _onward(request))
+        problem, status = ("wait", 429) if wait else ("wrong", 400)
+    seen = {
+        "problem": problem, "minutes": -(-wait // 60), "next": _onward(request), "passkey_domain": passkeys.domain(),
+        "title": _("Second factor"), "has_app": hasattr(user, "code_app"), "has_passkey": user.passkeys.exists(),
+    }  # fmt: skip
+    return render(request, "admin/second_factor.html", seen, status=status)
+
+
+@require_POST
+def begin_passkey(request: HttpRequest, user: User) -> HttpResponse:
+    options, request.session[ASKED] = passkeys.begin_sign_in()
+    return JsonResponse(options)
+
+
+@sensitive_post_parameters("code")
+@require_http_methods(["GET", "HEAD", "POST"])
+def enrol(request: HttpRequest, user: User) -> HttpResponse:
+    """A code app for this person: the first by password alone, another only with the present factor freshly proved."""
+    if second_factor.is_enrolled(user) and not second_factor.is_fresh(request.session, database_now()):
+        return HttpResponseRedirect(f"{reverse('admin:second_factor')}?next={request.path}")
+    key, wrong = request.session.get(NEW_KEY) or second_factor.new_key(), False
+    request.session[NEW_KEY] = key
+    if request.method == "POST":
+        codes = second_factor.enrol(user, key=key, code=request.POST.get("code", ""), now=database_now())
+        if codes is not None:
+            del request.session[NEW_KEY]
+            _proved(request, _onward(request))
+            return render(request, "admin/recovery_codes.html", {"codes": codes, "next": _onward(request)})
+        wrong = True
+    return render(request, "admin/second_factor_enrol.html", {
+        "key": " ".join(key[at : at + 4] for at in range(0, len(key), 4)), "wrong": wrong, "next": _onward(request),
+        "qr_svg": draw_svg(second_factor.app_address(user, key)), "title": _("Second factor"),
+    }, status=400 if wrong else 200)  # fmt: skip
+
+
+def _proves(request: HttpRequest, user: User) -> bool:
+    credential = request.POST.get("credential")
+    if credential:
+        try:
+            return passkeys.finish_sign_in(request.session.pop(ASKED, None) or {}, passkeys.read(credential)) == user
+        except PasskeyRefused:
+            return False
+    return second_factor.check_code(user, request.POST.get("code", ""), now=database_now())
+
+
+def _proved(request: HttpRequest, onward: str) -> HttpResponse:
+    request.session.cycle_key()
+    second_factor.mark_proved(request.session, database_now())
+    return HttpResponseRedirect(onward)
+
+
+def _onward(request: HttpRequest) -> str:
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if safe else reverse("admin:index")

@@ -1,0 +1,167 @@
+"""The way into the staff pages: password or passkey, then a second factor, and out again when anything changes."""
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.cache import cache
+from django.test import Client
+
+from payments.models import AuditEvent, User
+from payments.models.clock import database_now
+from payments.services import second_factor
+from tests.conftest import enter
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "a long walk in the hills"
+DOOR = "/admin/second-factor/"
+
+
+@pytest.fixture(autouse=True)
+def _forget_tries():
+    cache.clear()
+
+
+@pytest.fixture
+def ren() -> User:
+    return User.objects.create_superuser("ren@example.com", PASSWORD)
+
+
+@pytest.fixture
+def key(ren) -> str:
+    made, long_ago = second_factor.new_key(), database_now().replace(year=2020)
+    assert second_factor.enrol(ren, key=made, code=second_factor.current_code(made, long_ago), now=long_ago)
+    return made
+
+
+@pytest.fixture
+def desk(ren) -> Client:
+    signed_in = Client()
+    signed_in.post("/account/sign-in/", {"email": ren.email, "password": PASSWORD})
+    return signed_in
+
+
+@pytest.fixture
+def owner() -> Client:
+    person = User.objects.create_user("owner@example.com", PASSWORD, is_staff=True)
+    person.groups.add(Group.objects.get(name="owner"))
+    return enter(Client(), person)
+
+
+def code(key: str) -> str:
+    return second_factor.current_code(key, database_now())
+
+
+@pytest.mark.rows("M01")
+def test_strangers_are_sent_to_sign_in_and_shoppers_are_refused():
+    stranger, shopper = Client(), Client()
+    shopper.force_login(User.objects.create_user("lin@example.com", PASSWORD))
+
+    first = stranger.get("/admin/payments/order/")
+    assert stranger.get(first["Location"])["Location"].startswith("/account/sign-in/?next=/admin/payments/order/")
+    assert shopper.get(shopper.get("/admin/payments/order/")["Location"]).status_code == 403
+    assert shopper.get(DOOR)["Location"].startswith("/account/sign-in/")
+
+
+def test_a_password_alone_opens_nothing(desk, key):
+    first = desk.get("/admin/payments/order/")
+    assert first.status_code == 302
+    second = desk.get(first["Location"])
+
+    assert second["Location"] == f"{DOOR}?next=/admin/payments/order/"
+    assert "验证" in desk.get(second["Location"]).content.decode()
+
+
+def test_the_code_opens_what_was_asked_for(desk, key):
+    before = desk.session.session_key
+    answer = desk.post(DOOR, {"code": code(key), "next": "/admin/payments/order/"})
+
+    assert answer["Location"] == "/admin/payments/order/"
+    assert desk.get("/admin/payments/order/").status_code == 200
+    assert desk.session.session_key != before, "nobody else's session id is kept"
+
+
+def test_wrong_codes_are_counted_and_soon_refused(desk, key):
+    answers = [desk.post(DOOR, {"code": "000000"}).status_code for _ in range(7)]
+
+    assert answers == [400] * 6 + [429]
+    assert desk.post(DOOR, {"code": code(key)}).status_code == 429, "a right one is not looked at meanwhile"
+    assert desk.get("/admin/").status_code == 302
+
+
+def test_who_has_no_second_factor_sets_one_up_first(desk):
+    assert desk.get(DOOR)["Location"] == f"{DOOR}enrol/?next=/admin/"
+    page = desk.get(f"{DOOR}enrol/")
+    made = desk.session["code_app_key"]
+    assert "<svg" in page.content.decode()
+
+    assert desk.post(f"{DOOR}enrol/", {"code": "000000"}).status_code == 400
+    kept = desk.post(f"{DOOR}enrol/", {"code": code(made)})
+    assert len(kept.context["codes"]) == 10
+    assert desk.get("/admin/").status_code == 200
+
+
+def test_a_password_alone_cannot_replace_the_second_factor(desk, key):
+    assert desk.get(f"{DOOR}enrol/")["Location"] == f"{DOOR}?next={DOOR}enrol/"
+
+
+@pytest.mark.rows("M15")
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
+def test_the_door_leads_nowhere_else(desk, key, elsewhere):
+    assert desk.post(DOOR, {"code": code(key), "next": elsewhere})["Location"] == "/admin/"
+
+
+@pytest.mark.rows("M14")
+@pytest.mark.parametrize("change", ["password", "role", "active", "staff"])
+def test_a_session_ends_when_password_role_or_active_flag_changes(ren, change):
+    inside = enter(Client(), ren)
+    assert inside.get("/admin/").status_code == 200
+
+    if change == "password":
+        ren.set_password("quite another password")
+    elif change == "role":
+        ren.groups.add(Group.objects.get_or_create(name="viewer")[0])
+    else:
+        setattr(ren, f"is_{change}", False)
+    ren.save()
+
+    answer = inside.get("/admin/payments/order/")
+    assert answer.status_code == 302
+    assert inside.get(answer["Location"])["Location"].startswith("/account/sign-in/")
+
+
+@pytest.mark.rows("M13")
+def test_guessing_passwords_is_slowed_whoever_is_meant(ren):
+    for email in (ren.email, "nobody@example.com"):
+        tries = [Client().post("/account/sign-in/", {"email": email, "password": f"guess {n}"}) for n in range(11)]
+        assert tries[-1].status_code == 429
+        cache.clear()
+
+
+def test_an_owner_lets_people_in_and_gives_them_roles(owner):
+    viewer = Group.objects.get(name="viewer")
+    added = {"email": "new@example.com", "name": "New", "is_active": "on", "is_staff": "on", "groups": [viewer.pk]}
+
+    assert owner.post("/admin/payments/user/add/", added).status_code == 302
+    person = User.objects.get(email="new@example.com")
+    assert (person.has_usable_password(), list(person.groups.all())) == (False, [viewer])
+    assert AuditEvent.objects.about(person).get().detail["roles"] == ["viewer"]
+
+
+def test_nobody_raises_themselves_or_one_who_has_every_right(owner, ren):
+    me = User.objects.get(email="owner@example.com")
+    for person in (me, ren):
+        assert owner.post(f"/admin/payments/user/{person.pk}/change/", {"email": "x@example.com"}).status_code == 403
+    helper = User.objects.create_user("helper@example.com", PASSWORD)
+    owner.post(f"/admin/payments/user/{helper.pk}/change/", {"email": helper.email, "is_superuser": "on"})
+    helper.refresh_from_db()
+    assert not helper.is_superuser
+
+
+def test_an_owner_resets_the_second_factor_of_one_who_lost_it(owner, ren, key):
+    staff = User.objects.create_user("lost@example.com", PASSWORD, is_staff=True)
+    made = second_factor.new_key()
+    second_factor.enrol(staff, key=made, code=code(made), now=database_now())
+    chosen = {"action": "reset_second_factor", "_selected_action": [staff.pk, ren.pk]}
+
+    owner.post("/admin/payments/user/", chosen)
+    assert (second_factor.is_enrolled(staff), second_factor.is_enrolled(ren)) == (False, True)
+    assert AuditEvent.objects.about(staff).filter(action="second_factor_reset").exists()
