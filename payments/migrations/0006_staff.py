@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0004_passkeys'),
+        ('payments', '0005_refund_ladder'),
     ]
 
     operations = [
