@@ -23,6 +23,7 @@ app.conf.beat_schedule |= {
         "poll_unsettled": 1,
         "close_due": 2,
         "send_refunds": 1,
+        "lapse_refund_requests": 60,
         "relay_outbox_messages": 1,
         "keep_house": 3600,
     }.items()

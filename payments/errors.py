@@ -8,6 +8,7 @@ PaymentsError
 │   └── NotPayable, TooLittleTime, KeyReused
 ├── PasskeyRefused       not a passkey of ours, or not for this ceremony: nobody is signed in by it
 ├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
+│   └── NotAllowed, SamePerson, StaleFactor, NotWaiting, RefundableMoved
 └── AlipayError
     ├── BadKey           not a key we can use; the text says what was pasted instead
     ├── BadSignature     not from Alipay: believe nothing in it
@@ -67,3 +68,23 @@ class RefundRefused(PaymentsError): ...
 
 
 class PasskeyRefused(PaymentsError): ...
+
+
+class NotAllowed(RefundRefused): ...
+
+
+class SamePerson(RefundRefused): ...
+
+
+class StaleFactor(RefundRefused): ...
+
+
+class NotWaiting(RefundRefused): ...
+
+
+class RefundableMoved(RefundRefused):
+    """Somebody refunded meanwhile. `now_fen` is what is refundable at present."""
+
+    def __init__(self, now_fen: int) -> None:
+        super().__init__(f"{now_fen} fen are refundable now")
+        self.now_fen = now_fen

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from payments.services import close, housekeeping, poll, relay_outbox
+from payments.services import approve_refund, close, housekeeping, poll, relay_outbox
 from payments.services import send_refunds as sending
 
 
@@ -22,6 +22,12 @@ def close_due(**_from_newer_callers: object) -> None:
 def send_refunds(**_from_newer_callers: object) -> None:
     """Bring refunds that are due a step further: send them, or ask what became of them."""
     sending.send_due(limit=20, begin_within_s=30)
+
+
+@shared_task(ignore_result=True, soft_time_limit=50)
+def lapse_refund_requests(**_from_newer_callers: object) -> None:
+    """End requests for refunds that nobody decided in time."""
+    approve_refund.lapse_requests(limit=100)
 
 
 @shared_task(ignore_result=True, soft_time_limit=25)

@@ -199,6 +199,10 @@ PAYMENTS = {
     "refund_ladder_s": env.list("PAYMENTS_REFUND_LADDER_S", cast=int, default=[10, 20, 60, 120, 300, 600]),
     "refund_absent_s": env.int("PAYMENTS_REFUND_ABSENT_S", default=10),
     "refunds_apart_s": env.float("PAYMENTS_REFUNDS_APART_S", default=4.0),  # Alipay wants 3; one more for the way there
+    # what a member of staff may refund without a second person: at once, and on one day; and how long a request waits
+    "refund_alone_fen": env.int("PAYMENTS_REFUND_ALONE_FEN", default=200_00),
+    "refund_alone_day_fen": env.int("PAYMENTS_REFUND_ALONE_DAY_FEN", default=1000_00),
+    "refund_request_life_s": env.int("PAYMENTS_REFUND_REQUEST_LIFE_S", default=7 * 24 * 60 * 60),
     "call_deadline_s": env.float("PAYMENTS_CALL_DEADLINE_S", default=15.0),
     "page_deadline_s": env.float("PAYMENTS_PAGE_DEADLINE_S", default=6.0),
     "batch_connections": env.int("PAYMENTS_BATCH_CONNECTIONS", default=50),

@@ -11,10 +11,11 @@ from payments.models.passkey import Passkey
 from payments.models.people import User
 from payments.models.refund import Refund
 from payments.models.second_factor import CodeApp, RecoveryCode
+from payments.models.staff_day import StaffDay
 from payments.models.transaction import Transaction
 
 __all__ = [
     "Account", "AlipayKey", "AuditEvent", "Case", "CaseEvent", "CodeApp", "Duty", "GatewayCall", "IdempotencyRecord",
     "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund",
-    "Transaction", "Transfer", "User",
+    "StaffDay", "Transaction", "Transfer", "User",
 ]  # fmt: skip

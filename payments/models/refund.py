@@ -47,7 +47,7 @@ class RefundQuerySet(models.QuerySet["Refund"]):
 
     def mark_approved(self, refund_id: int, *, approver: str, now: datetime) -> bool:
         moved = (
-            self.filter(pk=refund_id, state=Refund.State.REQUESTED)
+            self.filter(Q(lapses_at=None) | Q(lapses_at__gt=now), pk=refund_id, state=Refund.State.REQUESTED)
             .exclude(requester=approver)
             .update(
                 state=Refund.State.APPROVED, approver=approver, approved_at=now, next_check_at=now,
@@ -136,6 +136,15 @@ class Refund(models.Model):
         ROBOT = "robot", _("robot")
         EXTERNAL = "external", _("made in Alipay's console")
 
+    class Reason(models.TextChoices):
+        CHANGED_MIND = "changed_mind", _("no longer wanted")
+        DAMAGED = "damaged", _("arrived damaged")
+        WRONG = "wrong", _("not what was ordered")
+        NOT_ARRIVED = "not_arrived", _("did not arrive")
+        PRICE = "price", _("wrong price")
+        RECALLED = "recalled", _("recalled goods")
+        OTHER = "other", _("other")
+
     RESERVING = (State.REQUESTED, State.APPROVED, State.SENT)
 
     transaction = internal(models.ForeignKey("payments.Transaction", models.PROTECT, related_name="refunds"))
@@ -145,6 +154,7 @@ class Refund(models.Model):
     state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED))
     in_doubt = internal(models.BooleanField(_("in doubt"), default=False))
     refused = internal(models.CharField(_("refused, to be confirmed"), max_length=80, blank=True, default=""))
+    reason_code = internal(models.CharField(_("kind of reason"), max_length=16, choices=Reason, blank=True, default=""))
     reason = internal(models.CharField(_("reason"), max_length=256, blank=True, default=""))
     requester = internal(models.CharField(_("requested by"), max_length=80))
     approver = internal(models.CharField(_("approved by"), max_length=80, blank=True, default=""))
@@ -152,6 +162,7 @@ class Refund(models.Model):
     evidence = internal(models.CharField(_("evidence"), max_length=80, blank=True, default=""))
     created_at = internal(models.DateTimeField(_("created"), db_default=Now()))
     approved_at = internal(models.DateTimeField(_("approved"), null=True, blank=True))
+    lapses_at = internal(models.DateTimeField(_("lapses"), null=True, blank=True))
     called_at = internal(models.DateTimeField(_("last sent"), null=True, blank=True))
     ended_at = internal(models.DateTimeField(_("ended"), null=True, blank=True))
     next_check_at = internal(models.DateTimeField(_("next check"), null=True, blank=True))
@@ -180,7 +191,10 @@ class Refund(models.Model):
             check("refund_ended_when_over", "(ended_at IS NULL) = (state IN ('requested', 'approved', 'sent'))"),
             check("refund_external_is_a_fact", "origin <> 'external' OR state = 'succeeded'"),
         )
-        indexes = (models.Index(fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="refund_due"),)
+        indexes = (
+            models.Index(fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="refund_due"),
+            models.Index(fields=["lapses_at"], condition=Q(state="requested"), name="refund_waiting"),
+        )
 
     def __str__(self) -> str:
         return self.out_request_no

@@ -10,7 +10,7 @@ from django.db import connections
 APPEND_ONLY = ("payments_auditevent", "payments_transfer", "payments_caseevent", "payments_orderline")
 NEVER_DELETED = (
     "payments_order", "payments_transaction", "payments_gatewaycall", "payments_case", "payments_merchantaccount",
-    "payments_alipaykey", "payments_duty", "payments_refund",
+    "payments_alipaykey", "payments_duty", "payments_refund", "payments_staffday",
 )  # fmt: skip
 READ_ONLY = ("django_migrations",)
 

@@ -6,6 +6,7 @@ guarded updates, all in one commit.
 
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 
 import structlog
 from django.db import transaction
@@ -28,11 +29,14 @@ def request_refund(
     requester: str,
     origin: Refund.Origin,
     reason: str = "",
+    reason_code: Refund.Reason | None = None,
+    lapses_at: datetime | None = None,
     lines: Mapping[str, int] | None = None,
 ) -> Refund:
     """Set the amount aside and write the refund down under the number it will always have. Nothing leaves yet.
 
     requester  "buyer", "staff:7", "robot:late"
+    lapses_at  when a request that nobody decided ends by itself
     lines      fen by position of the order's line, where the refund is for goods; they sum to the amount
 
     Raises RefundRefused: more than is left, unpaid, or no longer refundable at Alipay.
@@ -45,7 +49,7 @@ def request_refund(
             raise RefundRefused(f"{amount} can't be refunded: it is more than is left, or no longer refundable")
         refund = Refund.objects.create(
             transaction=attempt, out_request_no=_new_number(), amount_fen=amount.fen, origin=origin, reason=reason[:256],
-            requester=requester, lines=dict(lines or {}),
+            requester=requester, lines=dict(lines or {}), reason_code=reason_code or "", lapses_at=lapses_at,
         )  # fmt: skip
         AuditEvent.objects.add(refund, "requested", actor=requester, state=State.REQUESTED)
     return refund
@@ -63,6 +67,11 @@ def approve_refund(refund: Refund, *, approver: str) -> None:
 def reject_refund(refund: Refund, *, actor: str, why: str) -> bool:
     """Say no to a request; its amount is free again. True for the one who did it."""
     return _end_without_money(refund, State.REJECTED, actor=actor, evidence=f"{actor}: {why}"[:80])
+
+
+def lapse_refund(refund: Refund, *, actor: str) -> bool:
+    """Nobody decided in time; the amount is free again. True for the one who did it."""
+    return _end_without_money(refund, State.LAPSED, actor=actor, evidence="not decided in time")
 
 
 def fail_refund(refund: Refund, *, actor: str, evidence: str, version: int | None = None) -> bool:
