@@ -8,6 +8,7 @@ urlpatterns = [
     path("pay/<str:token>/state", pay.state, name="state"),
     path("pay/<str:token>/status", pay.status, name="status"),
     path("pay/<str:token>/check", pay.check, name="check"),
+    path("pay/<str:token>/keep", pay.keep, name="keep"),
     re_path(r"^pay/(?P<token>[^/]+)/start/(?P<scene>qr|page|wap)$", pay.start, name="start"),
     path("pay/<str:token>/code.png", pay.picture, name="picture"),
     path("alipay/notify", alipay.notify, name="notify"),

@@ -22,6 +22,7 @@ from payments.models import Order, Transaction
 from payments.money import Money
 from payments.services.cancel_order import cancel_order
 from payments.services.start_payment import pay_address, start_payment
+from payments.views.browsers import App, app_of, note_start
 
 logger = structlog.get_logger(__name__)
 Scene = Transaction.Scene
@@ -95,11 +96,16 @@ def _placed(request: HttpRequest, cart: Cart | None) -> HttpResponse:
         response["Retry-After"] = "1"
         return response
     remember(request, order)
-    return SeeOther(_where_to_pay(order, Scene(values["way"])))
+    note_start(request, order.pk)
+    way = Scene(values["way"])
+    return SeeOther(_where_to_pay(order, way, leaves=app_of(request) is not App.WECHAT))
 
 
-def _where_to_pay(order: Order, way: Transaction.Scene) -> str:
-    """Alipay's own page where that was chosen, else our paying page; which also says why, when nothing could start."""
+def _where_to_pay(order: Order, way: Transaction.Scene, *, leaves: bool) -> str:
+    """Alipay's own page where that was chosen, else our paying page; which also says why, when nothing could start.
+
+    leaves  whether this browser gets to Alipay's page; where it can't, ours says how to go on
+    """
     ours = reverse("payments:pay", args=[order.token])
     if order.state != Order.State.AWAITING_PAYMENT:
         return ours
@@ -109,7 +115,7 @@ def _where_to_pay(order: Order, way: Transaction.Scene) -> str:
         logger.info("attempt_refused", order=order.number, why=str(refusal))
         return ours
     shown = attempt.scene == way != Scene.QR and attempt.state == Transaction.State.PRESENTED
-    return pay_address(attempt) if shown else ours
+    return pay_address(attempt) if shown and leaves else ours
 
 
 def _review(
@@ -122,8 +128,9 @@ def _review(
     details = draft(cart)
     if not details.get("mobile"):
         return SeeOther(reverse("checkout:contact"))
-    phone = on_a_phone(request)
-    ways = [Scene.WAP, Scene.QR] if phone else [Scene.QR, Scene.PAGE]
+    ways = [Scene.WAP, Scene.QR] if on_a_phone(request) else [Scene.QR, Scene.PAGE]
+    if app_of(request) is App.ALIPAY:
+        ways = [Scene.WAP]
     return render(request, "checkout/confirm.html", {
         "contents": inside, "details": details, "key": secrets.token_urlsafe(24), "ways": ways, "chosen": ways[0],
         "moved": moved or bool(inside.problems or inside.moved), "refused": refused, "busy": busy,

@@ -187,6 +187,7 @@ PAYMENTS = {
     "order_life_s": env.int("PAYMENTS_ORDER_LIFE_S", default=15 * 60),
     "extension_s": env.int("PAYMENTS_EXTENSION_S", default=10 * 60),
     "extensions": env.int("PAYMENTS_EXTENSIONS", default=10),
+    "extension_offer_s": env.int("PAYMENTS_EXTENSION_OFFER_S", default=120),
     "grace_s": env.int("PAYMENTS_GRACE_S", default=120),
     "least_life_s": env.int("PAYMENTS_LEAST_LIFE_S", default=120),
     "wap_least_life_s": env.int("PAYMENTS_WAP_LEAST_LIFE_S", default=5 * 60),

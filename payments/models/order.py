@@ -1,12 +1,12 @@
 """What is owed. Which transaction pays it is `paid_by`; what the shop does with the goods is not our subject."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -29,6 +29,14 @@ class OrderQuerySet(models.QuerySet["Order"]):
         moved = self.filter(
             pk=order_id, state=Order.State.AWAITING_PAYMENT, paid_by=None, expires_at__lte=expired_before
         ).update(state=Order.State.CLOSED, closed_at=now)
+        return moved == 1
+
+    def extend(self, order_id: int, *, by: timedelta, near: timedelta, most: int, now: datetime) -> bool:
+        """Keep an unpaid order longer, when its end is near and not too often yet. True for the one press that did it."""
+        moved = self.filter(
+            pk=order_id, state=Order.State.AWAITING_PAYMENT, extensions__lt=most, expires_at__gt=now,
+            expires_at__lte=now + near,
+        ).update(expires_at=F("expires_at") + by, extensions=F("extensions") + 1)  # fmt: skip
         return moved == 1
 
 

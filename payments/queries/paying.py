@@ -8,17 +8,23 @@ from enum import StrEnum
 from django.conf import settings
 from django.db import connection
 
+from payments.alipay.clock import BEIJING
 from payments.models import Order, Transaction
 from payments.money import Money
 
 PAYING = """
-SELECT o.id, o.number, o.token, o.title, o.total_fen, o.state, o.created_at, o.expires_at, o.paid_at, o.closed_at, a.name,
+SELECT o.id, o.number, o.token, o.title, o.total_fen, o.state, o.created_at, o.expires_at, o.paid_at, o.closed_at,
+       o.cancelled_at, o.extensions, a.name,
        t.id, t.scene, t.state, t.qr_code, t.in_doubt, t.refused, t.created_at, t.time_expire, t.scanned_at, t.asked_at,
        t.wanted_at, t.heard_at, t.heard_status, t.next_check_at,
        EXISTS (
            SELECT FROM payments_transaction x
            WHERE x.order_id = o.id AND x.state = 'paid' AND x.id IS DISTINCT FROM o.paid_by_id
        ),
+       CASE WHEN t.refused THEN (
+           SELECT c.code FROM payments_gatewaycall c
+           WHERE c.transaction_id = t.id AND c.outcome = 'certainly_not' ORDER BY c.started_at DESC LIMIT 1
+       ) END,
        clock_timestamp()
 FROM payments_order o
 JOIN payments_merchantaccount a ON a.id = o.account_id
@@ -29,6 +35,9 @@ LEFT JOIN LATERAL (
 ) t ON true
 WHERE o.token = %(token)s
 """
+# What Alipay's codes say to a buyer. Source: dossier 2, error codes of precreate and pay.
+REFUSALS = (("BALANCE_NOT_ENOUGH", "balance"), ("LIMIT_ERROR", "limit"), ("HAS_RISK", "risk"))
+SLOW = timedelta(seconds=4)
 ANSWER_WAIT = timedelta(seconds=10)  # so long "checking" may stand before it becomes "we don't know yet"
 
 
@@ -45,6 +54,7 @@ class PayState(StrEnum):
     PAID_TWICE = "paid_twice"  # 5.11
     EXPIRED = "expired"  # 5.7, the order still kept
     CLOSED = "closed"  # 5.7, the order over
+    CANCELLED = "cancelled"  # 5.10, by the buyer
     PAID_LATE = "paid_late"  # 5.11
     REFUSED = "refused"  # 5.8
     IN_DOUBT = "in_doubt"  # 5.9
@@ -67,6 +77,8 @@ class Paying:
     expires_at: datetime
     paid_at: datetime | None
     closed_at: datetime | None
+    cancelled_at: datetime | None
+    extensions: int
     merchant: str
     attempt_id: int | None
     scene: str | None
@@ -83,6 +95,7 @@ class Paying:
     heard_status: str | None
     next_check_at: datetime | None
     has_surplus: bool
+    refusal_code: str | None
     now: datetime
 
     @property
@@ -97,7 +110,7 @@ class Paying:
     def state(self) -> PayState:
         """The one state this page is in: facts first, then clocks, then what the buyer asked."""
         if self.order_state == Order.State.CLOSED:
-            return PayState.PAID_LATE if self.has_surplus else PayState.CLOSED
+            return PayState.PAID_LATE if self.has_surplus else self._over()
         if self.order_state != Order.State.AWAITING_PAYMENT:
             return PayState.PAID_TWICE if self.has_surplus else PayState.PAID
         if self.attempt_id is None:
@@ -108,12 +121,14 @@ class Paying:
             return PayState.IN_DOUBT
         return self._of_live_attempt()
 
+    def _over(self) -> PayState:
+        return PayState.CANCELLED if self.cancelled_at else PayState.CLOSED
+
     def _of_live_attempt(self) -> PayState:
-        over_at = min(self.expires_at, self.time_expire or self.expires_at)
-        if self.now >= over_at:
-            return self._once_answered(since=over_at, then=PayState.EXPIRED)
+        if self.now >= self.over_at:
+            return self._once_answered(since=self.over_at, then=PayState.EXPIRED)
         if self.attempt_state == Transaction.State.CREATED:
-            return PayState.PREPARING
+            return PayState.IN_DOUBT if self.in_doubt and self.attempt_age >= ANSWER_WAIT else PayState.PREPARING
         if self.wanted_at is not None:
             return self._once_answered(
                 since=self.wanted_at, then=PayState.SCANNED if self.scanned_at else PayState.NOT_SEEN
@@ -146,26 +161,73 @@ class Paying:
         return self.state in offered and self.expires_at - self.now >= least
 
     @property
+    def may_extend(self) -> bool:
+        """Whether "need more time?" is asked: near the end, a limited number of times, never while a result is open."""
+        left, clocks = self.expires_at - self.now, settings.PAYMENTS
+        near = timedelta(0) < left <= timedelta(seconds=clocks["extension_offer_s"])
+        asked = self.state in (PayState.CHOOSING, PayState.WAITING, PayState.SCANNED, PayState.NOT_SEEN)
+        return asked and near and self.extensions < clocks["extensions"]
+
+    @property
+    def extension_min(self) -> int:
+        return int(settings.PAYMENTS["extension_s"]) // 60
+
+    @property
+    def over_at(self) -> datetime:
+        """When the shown attempt ends."""
+        return min(self.expires_at, self.time_expire or self.expires_at)
+
+    @property
     def seconds_left(self) -> int:
         """Until the shown attempt ends; 0 when it has."""
-        over_at = min(self.expires_at, self.time_expire or self.expires_at)
-        return max(0, int((over_at - self.now).total_seconds()))
+        return max(0, int((self.over_at - self.now).total_seconds()))
+
+    @property
+    def attempt_age(self) -> timedelta:
+        return self.now - (self.attempt_created_at or self.placed_at)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the code takes longer than people expect."""
+        return self.state is PayState.PREPARING and self.attempt_age >= SLOW
+
+    @property
+    def refusal(self) -> str:
+        """Why Alipay refused, where the buyer can change it: "balance", "limit", "risk"; else empty. No guesses."""
+        return next((why for sign, why in REFUSALS if sign in (self.refusal_code or "")), "")
+
+    @property
+    def doubt_until(self) -> datetime:
+        """Until then we only ask Alipay; from then on a person looks, by a case."""
+        clocks = settings.PAYMENTS
+        return (self.time_expire or self.expires_at) + timedelta(seconds=clocks["grace_s"] + clocks["doubt_s"])
+
+    @property
+    def answer_by(self) -> datetime | None:
+        """Once a person looks: when the buyer gets a letter at the latest, noon of the next day in Beijing."""
+        if self.now < self.doubt_until:
+            return None
+        tomorrow = (self.doubt_until + timedelta(days=1)).astimezone(BEIJING)
+        return tomorrow.replace(hour=12, minute=0, second=0, microsecond=0)
 
     @property
     def version(self) -> str:
         """Changes exactly when the shown block does."""
         state = self.state
         checked = self.heard_at if state in (PayState.NOT_SEEN, PayState.EXPIRED) else None
-        shown = (state, self.order_state, self.attempt_id, self.qr_code, self.expires_at, self.may_pay, checked)
+        shown = (
+            state, self.order_state, self.attempt_id, self.qr_code, self.expires_at, self.may_pay, self.may_extend,
+            self.is_slow, self.answer_by, checked,
+        )  # fmt: skip
         return f"{zlib.crc32(repr(shown).encode()):08x}"
 
     @property
     def next_ms(self) -> int:
         """When the page should look again; 0 when nothing can change any more."""
-        state, age = self.state, self.now - (self.attempt_created_at or self.placed_at)
+        state, age = self.state, self.attempt_age
         if state in FINAL:
             return 0
-        if state in (PayState.EXPIRED, PayState.CLOSED):
+        if state in (PayState.EXPIRED, PayState.CLOSED, PayState.CANCELLED):
             return 30_000
         if state is PayState.IN_DOUBT:
             return 5_000 if age < timedelta(minutes=30) else 30_000

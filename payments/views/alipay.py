@@ -17,6 +17,7 @@ from payments.errors import BadSignature, MalformedNotice
 from payments.models import Order
 from payments.services.receive_notice import receive_notice
 from payments.services.receive_return import receive_return
+from payments.views.browsers import has_started, say_elsewhere
 from payments.views.pay import SeeOther
 from payments.views.private import private
 
@@ -65,4 +66,5 @@ def come_back(request: HttpRequest, token: str) -> HttpResponse:
     """The buyer's browser comes back. Anyone can type this address, so it only makes us ask, and drops what it carries."""
     order = get_object_or_404(Order, token=token)
     receive_return(order, request.META.get("QUERY_STRING", "").encode("latin-1"))
-    return SeeOther(reverse("payments:pay", args=[token]))
+    response = SeeOther(reverse("payments:pay", args=[token]))
+    return response if has_started(request, order.pk) else say_elsewhere(response)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,8 +14,10 @@ from payments.errors import OrderRefused
 from payments.models import Order, Transaction
 from payments.queries.paying import Paying, PayState
 from payments.services.check_payment import check_payment
+from payments.services.extend_order import extend_order
 from payments.services.start_payment import pay_address, start_payment
 from payments.services.watch import watch
+from payments.views.browsers import App, app_of, is_elsewhere, note_start
 from payments.views.private import private
 from payments.views.qr import draw_png, draw_svg
 
@@ -32,7 +35,7 @@ class SeeOther(HttpResponseRedirect):
 def page(request: HttpRequest, token: str) -> HttpResponse:
     """The page as of now, code included; script only keeps it fresh."""
     seen = _seen(token)
-    return render(request, "payments/pay.html", _shown(seen) | {"order": Order.objects.get(pk=seen.order_id)})
+    return render(request, "payments/pay.html", _shown(request, seen))
 
 
 @private
@@ -40,7 +43,7 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
 def state(request: HttpRequest, token: str) -> HttpResponse:
     """The state block alone, for the page to swap in."""
     seen = _seen(token)
-    response = render(request, "payments/_state.html", _shown(seen) | {"order": Order.objects.get(pk=seen.order_id)})
+    response = render(request, "payments/_state.html", _shown(request, seen))
     response["X-Version"] = seen.version
     return response
 
@@ -81,7 +84,17 @@ def start(request: HttpRequest, token: str, scene: str) -> HttpResponse:
         logger.info("attempt_refused", order=order.number, why=str(refusal))
         return _back(token)
     if attempt.scene == scene != Transaction.Scene.QR and attempt.state == Transaction.State.PRESENTED:
+        note_start(request, order.pk)
         return SeeOther(pay_address(attempt))
+    return _back(token)
+
+
+@private
+@require_POST
+def keep(_request: HttpRequest, token: str) -> HttpResponse:
+    """ "Need more time?": some minutes more, and a code that lives as long; the page says which."""
+    seen = _seen(token)
+    extend_order(Order.objects.get(pk=seen.order_id), actor="buyer")
     return _back(token)
 
 
@@ -108,9 +121,20 @@ def _shows_code(seen: Paying) -> bool:
     return bool(seen.qr_code) and seen.state in (PayState.WAITING, PayState.NOT_SEEN)
 
 
-def _shown(seen: Paying) -> dict[str, Any]:
-    return {"paying": seen, "state": seen.state, "qr_svg": draw_svg(seen.qr_code or "") if _shows_code(seen) else ""}
+def _shown(request: HttpRequest, seen: Paying) -> dict[str, Any]:
+    app = app_of(request)
+    drawn = _shows_code(seen) and app is not App.ALIPAY  # who reads us inside Alipay has nothing to scan it with
+    return {
+        "paying": seen,
+        "state": seen.state,
+        "order": Order.objects.get(pk=seen.order_id),
+        "qr_svg": draw_svg(seen.qr_code or "") if drawn else "",
+        "app": app,
+        "elsewhere": is_elsewhere(request),
+        "link": settings.SITE_URL + reverse("payments:pay", args=[seen.token]),
+    }
 
 
 def _back(token: str) -> HttpResponse:
-    return SeeOther(reverse("payments:pay", args=[token]))
+    """The page again, at the heading that says what has become of the buyer's own action."""
+    return SeeOther(reverse("payments:pay", args=[token]) + "#now")

@@ -8,6 +8,7 @@
   const WAITS = [1, 2, 4, 8, 15];
   const GIVE_UP_MS = 8000;
   const HIDDEN_MS = 30000;
+  const OPENS_MS = 3000;
   let version = box.dataset.version;
   let next = Number(box.dataset.next);
   let left = null;
@@ -109,9 +110,30 @@
         const button = form.querySelector("button");
         if (button.hasAttribute("aria-disabled")) event.preventDefault();
         button.setAttribute("aria-disabled", "true");
+        if (form.dataset.busy) cover(form.dataset.busy);
+        if ("opens" in form.dataset) setTimeout(notOpened, OPENS_MS);
       });
     }
+    for (const button of box.querySelectorAll("[data-copy]")) {
+      button.hidden = !navigator.clipboard;
+      button.addEventListener("click", () => navigator.clipboard.writeText(button.dataset.copy).then(() => {
+        said.textContent = button.textContent = button.dataset.copied;
+      }));
+    }
     count();
+  }
+
+  /* While a new code is made, nobody should scan the old one. */
+  function cover(text) {
+    box.querySelector(".code")?.remove();
+    box.querySelector("h2").textContent = text;
+    version = "";
+  }
+
+  /* Still to be seen after the button was pressed: the app is missing, or its opening was blocked. */
+  function notOpened() {
+    const hint = box.querySelector("[data-not-opened]");
+    if (hint && !document.hidden) hint.hidden = false;
   }
 
   function back() {
@@ -120,6 +142,7 @@
   }
 
   ready();
+  if (location.hash === "#now") box.querySelector("h2").focus();
   plan(next);
   setInterval(count, 1000);
   addEventListener("pageshow", (event) => { if (event.persisted) back(); });

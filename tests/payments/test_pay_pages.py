@@ -1,6 +1,7 @@
 """The paying page without a browser: what each door answers. Rows R of the matrix."""
 
 import json
+import re
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -175,6 +176,7 @@ def state_after(order: Order, **changes) -> PayState:
         ({}, PayState.WAITING),
         ({"state": State.CREATED, "qr_code": ""}, PayState.PREPARING),
         ({"state": State.CREATED, "qr_code": "", "in_doubt": True}, PayState.PREPARING),
+        ({"state": State.CREATED, "qr_code": "", "in_doubt": True, "created_at": -11}, PayState.IN_DOUBT),
         ({"scanned_at": -5}, PayState.SCANNED),
         ({"wanted_at": -2}, PayState.CHECKING),
         ({"wanted_at": -2, "heard_at": -30, "heard_status": "absent"}, PayState.CHECKING),
@@ -209,7 +211,10 @@ def test_paid_late_paid_twice_and_closed_are_told_apart(client, order, unsettled
 
 def test_closed_and_paid_after_closing(client, order, unsettled, says):
     Transaction.objects.update(state=State.CLOSED)
-    Order.objects.update(state=Order.State.CLOSED, closed_at=database_now())
+    Order.objects.update(state=Order.State.CLOSED, closed_at=database_now(), cancelled_at=database_now())
+    assert state_after(order) == PayState.CANCELLED
+    assert "This order was cancelled; please don't scan" in text(client, order)
+    Order.objects.update(cancelled_at=None)
     assert state_after(order) == PayState.CLOSED
 
     client.post("/alipay/notify", says.notice(unsettled), content_type="application/x-www-form-urlencoded")
@@ -224,6 +229,46 @@ UNCERTAIN = [
     PayState.CLOSED,
     PayState.PAID_LATE,
 ]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("40004 BUYER_BALANCE_NOT_ENOUGH", "Balance too low."),
+        ("40004 BUYER_PAYMENT_AMOUNT_DAY_LIMIT_ERROR", "Over your limit."),
+        ("40004 PAYMENT_REQUEST_HAS_RISK", "Alipay held it back for safety"),
+        ("40004 BUYER_NOT_EXIST", "Please try once more"),
+    ],
+)
+def test_a_certain_no_says_why_and_offers_another_try(client, order, unsettled, code, words):
+    GatewayCall.objects.create(
+        account=order.account,
+        transaction=unsettled,
+        method="x",
+        purpose="precreate",
+        outcome="certainly_not",
+        code=code,
+    )
+    Transaction.objects.update(state=State.CLOSED, refused=True)
+
+    page = text(client, order)
+    assert "This did not go through; nothing was charged" in page
+    assert words in page
+    assert "Pay once more" in page
+
+
+def test_doubt_says_until_when_we_ask_and_then_by_when_a_person_writes(client, merchant, make_order, make_attempt):
+    order = make_order(contact_email="lin@example.com")
+    attempt = make_attempt(order, in_doubt=True)
+
+    page = text(client, order)
+    assert "keep your order, until" in page
+    assert "The result goes to l***@example.com." in page
+
+    Transaction.objects.update(time_expire=attempt.created_at - timedelta(seconds=60 * 60 + 121))
+    page = text(client, order)
+    assert re.search(r"A colleague is on it and writes to you by \d+ \w+, 12:00", page)
+    assert "/start/" not in page
 
 
 @pytest.mark.parametrize(
@@ -264,7 +309,7 @@ def test_i_have_paid_asks_alipay_at_once(client, shop_order, twin):
 
     response = client.post(url(shop_order, "check"))
 
-    assert (response.status_code, response["Location"]) == (303, url(shop_order))
+    assert (response.status_code, response["Location"]) == (303, url(shop_order) + "#now")
     assert "Paid ¥88.80" in text(client, shop_order)
 
 
@@ -433,7 +478,7 @@ def test_nothing_leads_to_another_site(client, order, unsettled, name, target):
 
 @pytest.mark.rows("R07")
 def test_coming_back_a_thousand_times_makes_us_ask_once(client, order, unsettled, clocks):
-    clocks(ask_again_s=3)
+    clocks(ask_again_s=300)  # longer than the visits take on a busy machine
     come_back(client, order)
     Transaction.objects.update(asked_at=database_now(), next_check_at=database_now() + timedelta(minutes=1))
     before = Transaction.objects.get().next_check_at
