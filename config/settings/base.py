@@ -223,6 +223,7 @@ OUTBOX_HANDLERS = {
     ],
     "order.placed": ["checkout.mails.send_awaiting"],
     "account.ticket": ["checkout.mails.send_ticket"],
+    "refund.heard": ["payments.services.external_refund.discover"],
     "money.surplus": ["payments.services.surplus.open_case"],
 }
 

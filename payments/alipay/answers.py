@@ -67,9 +67,12 @@ def read_refund(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Ref
 
 
 def read_refund_query(
-    body: bytes, *, who: Credentials, out_trade_no: str, out_request_no: str, amount: Money
+    body: bytes, *, who: Credentials, out_trade_no: str, out_request_no: str, amount: Money | None
 ) -> Done[Refunded | None] | CertainlyNot | Unknown:
-    """The refund with this number and amount. None: Alipay shows no such refund, which is neither success nor failure."""
+    """The refund with this number and amount. None: Alipay shows no such refund, which is neither success nor failure.
+
+    amount  of ours; None for a refund that was made elsewhere, whose amount the answer tells
+    """
     node = _genuine(body, REFUND_QUERY, who)
     if not isinstance(node, Node):
         return node
@@ -82,9 +85,10 @@ def read_refund_query(
         return Unknown("a refund without its numbers")
     if node.text("refund_status") != "REFUND_SUCCESS":
         return Unknown(f"a refund in state {node.text('refund_status')!r}")
-    if amount_of(node.text("refund_amount")) != amount:
-        return Unknown(f"a refund of {node.text('refund_amount')!r}, not of {amount.to_yuan()}")
-    return Done(Refunded(node.text("trade_no"), amount, None))
+    said = amount_of(node.text("refund_amount"))
+    if said is None or amount not in (None, said):
+        return Unknown(f"a refund of {node.text('refund_amount')!r}, not of {amount}")
+    return Done(Refunded(node.text("trade_no"), said, None))
 
 
 def read_cancel(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Cancelled] | CertainlyNot | Unknown:

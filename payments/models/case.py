@@ -64,6 +64,7 @@ class Case(models.Model):
         REFUND_NOTICE = "refund_notice", _("refund reported by Alipay")
         REFUND_REFUSED = "refund_refused", _("Alipay refuses a refund")
         EXTERNAL_REFUND = "external_refund", _("refund made in Alipay's console")
+        DEPOSIT_BACK = "deposit_back", _("the buyer's bank returned a refund")
         REFUSED_CALL = "refused_call", _("Alipay refuses our calls")
         STUCK = "stuck", _("no certain answer for too long")
         GOODS_GONE = "goods_gone", _("paid, but the goods are gone")
@@ -128,6 +129,7 @@ SEVERITY: dict[Case.Kind, tuple[Case.Severity, int]] = {
     Case.Kind.REFUND_NOTICE: (Case.Severity.NORMAL, 2),
     Case.Kind.REFUND_REFUSED: (Case.Severity.HIGH, 1),
     Case.Kind.EXTERNAL_REFUND: (Case.Severity.HIGH, 1),
+    Case.Kind.DEPOSIT_BACK: (Case.Severity.HIGH, 1),
     Case.Kind.REFUSED_CALL: (Case.Severity.HIGH, 1),
     Case.Kind.STUCK: (Case.Severity.HIGH, 1),
     Case.Kind.GOODS_GONE: (Case.Severity.HIGH, 1),

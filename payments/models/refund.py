@@ -115,9 +115,10 @@ class RefundQuerySet(models.QuerySet["Refund"]):
             == 1
         )
 
-    def check_by(self, refund_id: int, *, when: datetime) -> bool:
-        """Go on by then, not later: Alipay has said something about it, or the process that held it is gone."""
-        return self.filter(pk=refund_id, next_check_at__gt=when).update(next_check_at=when) == 1
+    def bring_forward(self, *, now: datetime, longest_call: timedelta) -> int:
+        """Go on with these now, because Alipay has spoken of them, unless a call may still be under way: it will tell."""
+        quiet = self.filter(state=Refund.State.SENT, called_at__lte=now - longest_call)
+        return quiet.filter(next_check_at__gt=now).update(next_check_at=now)
 
 
 class Refund(models.Model):
@@ -159,6 +160,7 @@ class Refund(models.Model):
     requester = internal(models.CharField(_("requested by"), max_length=80))
     approver = internal(models.CharField(_("approved by"), max_length=80, blank=True, default=""))
     lines = internal(models.JSONField(_("by line (fen)"), default=dict, blank=True))
+    pieces = internal(models.JSONField(_("pieces by line"), default=dict, blank=True))
     evidence = internal(models.CharField(_("evidence"), max_length=80, blank=True, default=""))
     created_at = internal(models.DateTimeField(_("created"), db_default=Now()))
     approved_at = internal(models.DateTimeField(_("approved"), null=True, blank=True))
@@ -181,6 +183,12 @@ class Refund(models.Model):
                 fields=["out_request_no"], condition=~Q(origin="external"), name="out_request_no_once"
             ),
             models.UniqueConstraint(fields=["transaction", "out_request_no"], name="refund_once_per_trade"),
+            # money beyond an order goes back by itself once; an end without money lets a robot try anew
+            models.UniqueConstraint(
+                fields=["transaction"],
+                condition=Q(origin="robot", state__in=("requested", "approved", "sent", "succeeded")),
+                name="refunded_by_a_robot_once",
+            ),
             check("refund_moves_something", "amount_fen > 0"),
             check("refund_approved_by_another", "approver <> requester"),
             check(

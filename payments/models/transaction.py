@@ -166,6 +166,7 @@ class Transaction(models.Model):
         CASH = "cash", _("cash")
         BANK = "bank", _("bank transfer")
         FREE = "free", _("nothing to pay")
+        OTHER = "other", _("not through this shop")
 
     class Origin(models.TextChoices):
         OURS = "ours", _("ours")

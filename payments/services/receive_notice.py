@@ -11,7 +11,8 @@ from payments.alipay.notices import Notice, facts_of, read_form, verified
 from payments.errors import BadSignature, MalformedNotice
 from payments.models import InboundMessage
 from payments.models.settling import HeardNotice
-from payments.services.settle import Settled, refuse_refund_facts, settle
+from payments.services.hear_refund import hear_refund
+from payments.services.settle import Settled, settle
 
 logger = structlog.get_logger(__name__)
 REFUSED_KEPT = 10  # refused messages stored a minute and process; a flood of forgeries is counted, not kept
@@ -31,7 +32,7 @@ def receive_notice(body: bytes) -> Settled:
         raise
     source, facts = HeardNotice(notice.fingerprint, body), facts_of(notice)
     if isinstance(facts, RefundFacts):
-        return refuse_refund_facts(facts, source=source)
+        return hear_refund(facts, source=source)
     return settle([facts], source=source, actor="notice")[0]
 
 

@@ -69,9 +69,9 @@ def reject_refund(refund: Refund, *, actor: str, why: str) -> bool:
     return _end_without_money(refund, State.REJECTED, actor=actor, evidence=f"{actor}: {why}"[:80])
 
 
-def lapse_refund(refund: Refund, *, actor: str) -> bool:
-    """Nobody decided in time; the amount is free again. True for the one who did it."""
-    return _end_without_money(refund, State.LAPSED, actor=actor, evidence="not decided in time")
+def lapse_refund(refund: Refund, *, actor: str, evidence: str = "not decided in time") -> bool:
+    """Withdraw a refund that has not left yet; its amount is free again. True for the one who did it."""
+    return _end_without_money(refund, State.LAPSED, actor=actor, evidence=evidence)
 
 
 def fail_refund(refund: Refund, *, actor: str, evidence: str, version: int | None = None) -> bool:
@@ -94,20 +94,26 @@ def settle_refund(refund: Refund, *, actor: str, evidence: str) -> bool:
             return False
         if not Transaction.objects.take_back(attempt.pk, refund.amount_fen):
             raise BooksDisagree(f"{refund.out_request_no}: its amount is not among what is set aside")
-        pays = order is not None and order.paid_by_id == attempt.pk
-        Transfer.objects.create(
-            transaction=attempt, refund=refund, cause=Transfer.Cause.REFUND, credit=Account.ALIPAY_RECEIVABLE,
-            debit=Account.REFUNDS if pays else Account.MONEY_IN_CASES, fen=refund.amount_fen, evidence=evidence,
-        )  # fmt: skip
-        AuditEvent.objects.add(refund, "succeeded", actor=actor, cause=evidence, state=State.SUCCEEDED)
-        if order is not None and pays:
-            _follow(order, attempt, actor=actor, cause=evidence)
-        OutboxMessage.objects.create(
-            topic="refund.succeeded", dedupe_key=f"refund.succeeded:{refund.pk}",
-            payload={"order_id": attempt.order_id, "refund_id": refund.pk, "transaction_id": attempt.pk},
-        )  # fmt: skip
-    logger.info("refund_settled", number=refund.out_request_no, fen=refund.amount_fen, evidence=evidence)
+        book(refund, order, actor=actor, evidence=evidence)
     return True
+
+
+def book(refund: Refund, order: Order | None, *, actor: str, evidence: str) -> None:
+    """The books of a refund that just succeeded: transfer, audit, the order's state, follow-up. In the caller's commit."""
+    attempt = refund.transaction
+    pays = order is not None and order.paid_by_id == attempt.pk
+    Transfer.objects.create(
+        transaction=attempt, refund=refund, cause=Transfer.Cause.REFUND, credit=Account.ALIPAY_RECEIVABLE,
+        debit=Account.REFUNDS if pays else Account.MONEY_IN_CASES, fen=refund.amount_fen, evidence=evidence,
+    )  # fmt: skip
+    AuditEvent.objects.add(refund, "succeeded", actor=actor, cause=evidence, state=State.SUCCEEDED)
+    if order is not None and pays:
+        _follow(order, attempt, actor=actor, cause=evidence)
+    OutboxMessage.objects.create(
+        topic="refund.succeeded", dedupe_key=f"refund.succeeded:{refund.pk}",
+        payload={"order_id": attempt.order_id, "refund_id": refund.pk, "transaction_id": attempt.pk},
+    )  # fmt: skip
+    logger.info("refund_settled", number=refund.out_request_no, fen=refund.amount_fen, evidence=evidence)
 
 
 def split_by_lines(amount: Money, weights: Mapping[str, int]) -> dict[str, int]:

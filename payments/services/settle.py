@@ -8,10 +8,13 @@ from typing import Any
 
 import structlog
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import Q
 
-from payments.alipay.facts import RefundFacts, TradeFacts, TradeStatus
+from payments.alipay.facts import TradeFacts, TradeStatus
 from payments.models import Case, InboundMessage, Transaction
 from payments.models.settling import AskedQuery, Fact, HeardNotice, Moved, apply_facts
+from payments.services.refund_hints import want_discovery
+from payments.services.stray import keep_stray
 
 logger = structlog.get_logger(__name__)
 TRIES = 3  # for deadlocks and serialization failures, which the database resolves by refusing one of two
@@ -32,6 +35,7 @@ class Settled(StrEnum):
     BEFORE = "duplicate"  # known already
     NOTHING = "nothing"  # no trade yet
     CASE = "case"  # it doesn't fit: a person looks
+    ASKED = "asked"  # about a refund: Alipay is asked what became of it
 
 
 def settle(facts: Sequence[TradeFacts], *, source: HeardNotice | AskedQuery, actor: str) -> list[Settled]:
@@ -44,22 +48,24 @@ def settle(facts: Sequence[TradeFacts], *, source: HeardNotice | AskedQuery, act
     """
     rows = _applied(facts, source, actor)
     puzzling = [row.out_trade_no for row in rows if row.state is None and _is_unjudged(row)]
-    known = Transaction.objects.filter(out_trade_no__in=puzzling, origin=Transaction.Origin.OURS) if puzzling else ()
-    attempts = {attempt.out_trade_no: attempt for attempt in known}
-    return [_outcome(fact, row, attempts.get(fact.out_trade_no), source) for fact, row in zip(facts, rows, strict=True)]
+    attempts = _known([fact for fact in facts if fact.out_trade_no in puzzling]) if puzzling else {}
+    return [
+        _outcome(fact, row, attempts.get(fact.out_trade_no), source, actor)
+        for fact, row in zip(facts, rows, strict=True)
+    ]
 
 
-def refuse_refund_facts(facts: RefundFacts, *, source: HeardNotice) -> Settled:
-    """A message about a refund never settles a payment: it is stored, and a person looks."""
-    nothing = TradeFacts(facts.app_id, facts.seller_id, facts.out_trade_no, TradeStatus.UNREADABLE)
-    (row,) = _applied([nothing], source, actor="notice")
-    if row.verdict != InboundMessage.Verdict.UNJUDGED:
-        return Settled.BEFORE
-    refunded = facts.refunded_total
-    return _case(
-        Case.Kind.REFUND_NOTICE, f"number:{facts.out_trade_no}:{facts.out_request_no}", row, source,
-        amount_fen=refunded.fen if refunded else None, trade_no=facts.trade_no or "", out_request_no=facts.out_request_no,
-    )  # fmt: skip
+def hear(number: str, *, app_id: str, seller_id: str, source: HeardNotice) -> Moved:
+    """Store a notice that is not about a payment, unjudged. Its verdict is the caller's, by `judged`."""
+    nothing = TradeFacts(app_id, seller_id, number, TradeStatus.UNREADABLE)
+    return _applied([nothing], source, actor="notice")[0]
+
+
+def _known(facts: Sequence[TradeFacts]) -> dict[str, Transaction]:
+    """Our attempts with these numbers, and stray payments with these trades, by out_trade_no."""
+    ours = Q(origin=Transaction.Origin.OURS, out_trade_no__in=[fact.out_trade_no for fact in facts])
+    strays = Q(origin=Transaction.Origin.STRAY, trade_no__in=[fact.trade_no for fact in facts if fact.trade_no])
+    return {attempt.out_trade_no: attempt for attempt in Transaction.objects.filter(ours | strays)}
 
 
 def _applied(facts: Sequence[TradeFacts], source: HeardNotice | AskedQuery, actor: str) -> list[Moved]:
@@ -101,7 +107,9 @@ def _is_unjudged(row: Moved) -> bool:
     return row.verdict in (None, InboundMessage.Verdict.UNJUDGED)
 
 
-def _outcome(fact: TradeFacts, row: Moved, attempt: Transaction | None, source: HeardNotice | AskedQuery) -> Settled:
+def _outcome(
+    fact: TradeFacts, row: Moved, attempt: Transaction | None, source: HeardNotice | AskedQuery, actor: str
+) -> Settled:
     if row.state == Transaction.State.PAID:
         logger.info("settled", number=fact.out_trade_no, pays_order=row.pays_order, evidence=source.evidence)
         return Settled.PAYS_ORDER if row.pays_order else Settled.SURPLUS
@@ -110,16 +118,23 @@ def _outcome(fact: TradeFacts, row: Moved, attempt: Transaction | None, source: 
     if not _is_unjudged(row):
         return Settled.CASE if row.verdict == InboundMessage.Verdict.CASE else Settled.BEFORE
     kind = judge(attempt, fact)
+    if kind is Case.Kind.UNKNOWN_NUMBER and fact.status in PAID:
+        kept = keep_stray(_plain(fact), evidence=source.evidence, actor=actor)
+        if kept is not None:
+            judged(row, InboundMessage.Verdict.CASE, reason=kind)
+            return Settled.CASE
+    if kind is Case.Kind.CLOSED_AFTER_PAID and attempt is not None:
+        return _fully_refunded(attempt, row, source)
     if kind is not None:
         subject = f"transaction:{attempt.pk}" if attempt else f"number:{fact.out_trade_no}"
-        return _case(
+        return open_case(
             kind, subject, row, source, amount_fen=fact.total.fen if fact.total else None,
             app_id=fact.app_id, seller_id=fact.seller_id, out_trade_no=fact.out_trade_no, trade_no=fact.trade_no or "",
             trade_status=fact.status.value, total_amount=fact.total_text,
         )  # fmt: skip
     if attempt is not None and fact.status is TradeStatus.FINISHED:
         Transaction.objects.mark_finished(attempt.pk)
-    _judged(row, InboundMessage.Verdict.DUPLICATE)
+    judged(row, InboundMessage.Verdict.DUPLICATE)
     return Settled.NOTHING if fact.status is TradeStatus.ABSENT else Settled.BEFORE
 
 
@@ -141,16 +156,27 @@ def judge(attempt: Transaction | None, fact: TradeFacts) -> Case.Kind | None:
     return next((kind for passed, kind in gates if not passed), None)
 
 
-def _case(kind: Case.Kind, subject: str, row: Moved, source: HeardNotice | AskedQuery, **facts: Any) -> Settled:
+def _fully_refunded(attempt: Transaction, row: Moved, source: HeardNotice | AskedQuery) -> Settled:
+    """Closed after it was paid: all of it went back. Where we don't know of that, Alipay is asked which refund it was."""
+    if attempt.refunded_fen == attempt.amount_fen:
+        judged(row, InboundMessage.Verdict.DUPLICATE)
+        return Settled.BEFORE
+    want_discovery(attempt, attempt.out_trade_no, attempt.amount_fen, evidence=source.evidence)
+    judged(row, InboundMessage.Verdict.ASKED)
+    return Settled.ASKED
+
+
+def open_case(kind: Case.Kind, subject: str, row: Moved, source: HeardNotice | AskedQuery, **facts: Any) -> Settled:
     """Open the case first: should we die before the verdict is written, the repeat finds the case open already."""
     amount_fen = facts.pop("amount_fen")
     Case.objects.open_once(kind, subject[:100], evidence=source.evidence, amount_fen=amount_fen, **facts)
-    _judged(row, InboundMessage.Verdict.CASE, reason=kind)
+    judged(row, InboundMessage.Verdict.CASE, reason=kind)
     logger.warning("facts_do_not_fit", kind=kind, subject=subject, evidence=source.evidence)
     return Settled.CASE
 
 
-def _judged(row: Moved, verdict: InboundMessage.Verdict, reason: str = "") -> None:
+def judged(row: Moved, verdict: InboundMessage.Verdict, reason: str = "") -> None:
+    """Write down what a message turned out to be, once; queries carry none."""
     if row.message_id is not None:
         InboundMessage.objects.filter(pk=row.message_id, verdict=InboundMessage.Verdict.UNJUDGED).update(
             verdict=verdict, reason=reason

@@ -285,7 +285,8 @@ def test_a_notice_about_a_refund_never_pays(post, says, order, unsettled, fields
     assert (post(body), post(body)) == (OK, OK)
 
     order.refresh_from_db()
-    assert (order.state, kinds()) == (Order.State.AWAITING_PAYMENT, [Case.Kind.REFUND_NOTICE])
+    assert (order.state, kinds(), Transfer.objects.count()) == (Order.State.AWAITING_PAYMENT, [], 0)
+    assert OutboxMessage.objects.get().topic == "refund.heard"
 
 
 def test_a_notice_in_gbk_is_understood(post, says, unsettled):

@@ -99,7 +99,10 @@ def test_a_trade_paid_wholly_by_the_merchants_discount_is_still_paid(hear, says,
         ({"total": None}, Case.Kind.UNREADABLE),
         ({"trade_no": None}, Case.Kind.UNREADABLE),
         ({"status": TradeStatus.UNREADABLE}, Case.Kind.UNREADABLE),
-        ({"out_trade_no": "NOBODY_KNOWS"}, Case.Kind.UNKNOWN_NUMBER),
+        ({"out_trade_no": "NOBODY_KNOWS", "status": TradeStatus.WAITING}, Case.Kind.UNKNOWN_NUMBER),
+        ({"out_trade_no": "NOBODY_KNOWS", "app_id": "2021999999999999"}, Case.Kind.UNKNOWN_NUMBER),
+        ({"out_trade_no": "NOBODY_KNOWS", "seller_id": "2088999999999999"}, Case.Kind.UNKNOWN_NUMBER),
+        ({"out_trade_no": "NOBODY_KNOWS", "total": None}, Case.Kind.UNKNOWN_NUMBER),
     ],
 )
 def test_facts_that_do_not_fit_open_one_case_and_settle_nothing(hear, says, order, unsettled, changes, kind):
@@ -230,11 +233,11 @@ def test_closed_at_alipay_ends_the_attempt_and_not_the_order(hear, says, order, 
 def test_closed_after_payment_never_unpays(hear, says, order, unsettled):
     facts = says.facts(unsettled)
 
-    assert (hear(facts), hear(replace(facts, status=TradeStatus.CLOSED))) == (PAYS, CASE)
+    assert (hear(facts), hear(replace(facts, status=TradeStatus.CLOSED))) == (PAYS, Settled.ASKED)
 
     order.refresh_from_db()
     assert (now_is(unsettled), order.state) == ("paid", "paid")
-    assert Case.objects.get().kind == Case.Kind.CLOSED_AFTER_PAID
+    assert OutboxMessage.objects.filter(topic="refund.heard").count() == 1
 
 
 def test_no_trade_yet_means_nothing(hear, says, unsettled):

@@ -1,0 +1,140 @@
+"""Refunds made in Alipay's console: heard of, asked about, and recorded as facts beside our own."""
+
+import uuid
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Sum
+
+from payments import gateway
+from payments.alipay import requests
+from payments.alipay.answers import read_refund_query
+from payments.alipay.facts import Refunded
+from payments.alipay.outcomes import CertainlyNot, Done, Unknown
+from payments.errors import NoAnswer
+from payments.models import Case, Refund, Transaction
+from payments.models.clock import database_now
+from payments.money import Money
+from payments.services import ask
+from payments.services.refund import book, lapse_refund, lock
+
+logger = structlog.get_logger(__name__)
+ACTOR = "refunds"
+State = Refund.State
+Result = Done[Refunded | None] | CertainlyNot | Unknown
+
+
+def discover(message: dict[str, Any]) -> None:
+    """For "refund.heard": ask Alipay about that number and record what it says.
+
+    Raises NoAnswer while Alipay gives no certain one, or has not told of the payment itself: the follow-up comes again.
+    """
+    attempt = Transaction.objects.select_related("account", "order").get(pk=message["transaction_id"])
+    number = message["out_request_no"]
+    if attempt.state in Transaction.UNSETTLED:
+        ask.ask_about([attempt], actor=ACTOR, deadline_s=settings.PAYMENTS["page_deadline_s"])
+        attempt.refresh_from_db()
+    if attempt.state in Transaction.UNSETTLED:
+        raise NoAnswer("a refund of a payment that Alipay has not told of")
+    if attempt.state == Transaction.State.PAID and not attempt.refunds.filter(out_request_no=number).exists():
+        result = _ask(attempt, number)
+        if isinstance(result, Unknown):
+            raise NoAnswer(result.why)
+    if message["total_fen"] is not None:
+        compare_total(attempt, message["total_fen"], evidence=message["evidence"])
+    elif not attempt.refunds.filter(out_request_no=number).exists():
+        _open_case(attempt, None, message["evidence"], out_request_no=number)
+
+
+def record_external_refund(
+    attempt: Transaction, out_request_no: str, amount: Money, *, actor: str, evidence: str
+) -> bool:
+    """Book a refund that was made elsewhere, once per number. True for the one who did it.
+
+    Reservations that no longer fit beside it are withdrawn, newest first, where they have not left yet; what still does
+    not fit is a case.
+    """
+    with transaction.atomic():
+        order = lock(attempt)
+        if attempt.refunds.filter(out_request_no=out_request_no).exists():
+            return False
+        if not Transaction.objects.take_back(attempt.pk, amount.fen, reserved=False):
+            _open_case(attempt, amount.fen, evidence, out_request_no=out_request_no)
+            return False
+        refund = Refund.objects.create(
+            transaction=attempt, out_request_no=out_request_no[:64], amount_fen=amount.fen, origin=Refund.Origin.EXTERNAL,
+            state=State.SUCCEEDED, requester="alipay", evidence=evidence, ended_at=database_now(),
+        )  # fmt: skip
+        book(refund, order, actor=actor, evidence=evidence)
+        _make_room(attempt, evidence)
+        _resolve(attempt, evidence)
+    return True
+
+
+def compare_total(attempt: Transaction, total_fen: int, *, evidence: str) -> None:
+    """Look for money that went back without our knowledge.
+
+    total_fen  refund_fee: all that went back on the trade so far, never this refund alone
+    """
+    attempt.refresh_from_db()
+    under_way = attempt.refunds.filter(state=State.SENT).aggregate(fen=Sum("amount_fen"))["fen"] or 0
+    missing = total_fen - attempt.refunded_fen - under_way
+    if missing > 0:
+        _open_case(attempt, missing, evidence, total_fen=total_fen)
+
+
+def _ask(attempt: Transaction, number: str) -> Result:
+    call_id = uuid.uuid4()
+
+    def finish(result: Result) -> Result:
+        if isinstance(result, Done) and result.answer is not None and result.answer.amount is not None:
+            record_external_refund(attempt, number, result.answer.amount, actor=ACTOR, evidence=f"call:{call_id}")
+        return result
+
+    return gateway.call(
+        attempt,
+        requests.refund_query(
+            out_trade_no=attempt.out_trade_no, trade_no=attempt.trade_no or "", out_request_no=number
+        ),
+        purpose="refund_query",
+        number=number,
+        call_id=call_id,
+        read=lambda body, who: read_refund_query(
+            body, who=who, out_trade_no=attempt.out_trade_no, out_request_no=number, amount=None
+        ),
+        finish=finish,
+        deadline_s=settings.PAYMENTS["page_deadline_s"],
+    )
+
+
+def _make_room(attempt: Transaction, evidence: str) -> None:
+    unsent = attempt.refunds.filter(state__in=(State.REQUESTED, State.APPROVED), called_at=None).order_by("-pk")
+    for refund in unsent:
+        if _fits(attempt):
+            return
+        lapse_refund(refund, actor=ACTOR, evidence=evidence)
+    if not _fits(attempt):
+        _open_case(attempt, attempt.refunded_fen + attempt.reserved_fen - attempt.amount_fen, evidence)
+
+
+def _fits(attempt: Transaction) -> bool:
+    attempt.refresh_from_db(fields=["refunded_fen", "reserved_fen"])
+    return attempt.refunded_fen + attempt.reserved_fen <= attempt.amount_fen
+
+
+def _open_case(attempt: Transaction, fen: int | None, evidence: str, **facts: Any) -> None:
+    logger.warning("refunded_elsewhere", number=attempt.out_trade_no, fen=fen, evidence=evidence)
+    Case.objects.open_once(
+        Case.Kind.EXTERNAL_REFUND, f"transaction:{attempt.pk}", evidence=evidence, amount_fen=fen,
+        out_trade_no=attempt.out_trade_no, **facts,
+    )  # fmt: skip
+
+
+def _resolve(attempt: Transaction, evidence: str) -> None:
+    """The money that was missing has been found."""
+    subject = f"transaction:{attempt.pk}"
+    case = Case.objects.open().filter(kind=Case.Kind.EXTERNAL_REFUND, subject=subject).first()
+    if case is not None and case.facts.get("total_fen", attempt.amount_fen + 1) <= attempt.refunded_fen:
+        Case.objects.resolve(Case.Kind.EXTERNAL_REFUND, subject, actor=ACTOR, note=evidence)
