@@ -26,6 +26,7 @@ app.conf.beat_schedule |= {
         "lapse_refund_requests": 60,
         "relay_outbox_messages": 1,
         "keep_house": 3600,
+        "seal_audit": 20,
     }.items()
 }
 

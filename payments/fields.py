@@ -34,13 +34,13 @@ personal = _marks("personal")  # about a person: leaves with an erasure request,
 secret = _marks("secret")  # opens a door or proves who we are: never shown, never in a log
 
 
-@lru_cache(maxsize=4)
-def _key_ring(text: str) -> dict[str, AESGCM]:
-    """Keys by id from "id:base64,id:base64"; the first one seals, all of them open.
+@lru_cache(maxsize=8)
+def key_ring(setting: str, text: str) -> dict[str, bytes]:
+    """Keys of 32 bytes by id from "id:base64,id:base64"; the first one seals, all of them open.
 
     Raises ImproperlyConfigured, naming the setting and the key's id, never the key.
     """
-    ring: dict[str, AESGCM] = {}
+    ring: dict[str, bytes] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         key_id, _, encoded = entry.partition(":")
         try:
@@ -48,11 +48,16 @@ def _key_ring(text: str) -> dict[str, AESGCM]:
         except ValueError:
             key = b""
         if not key_id or len(key) != KEY_BYTES:
-            raise ImproperlyConfigured(f"SEAL_KEYS: the key {key_id!r} is not 32 bytes in base64.")
-        ring[key_id] = AESGCM(key)
+            raise ImproperlyConfigured(f"{setting}: the key {key_id!r} is not 32 bytes in base64.")
+        ring[key_id] = key
     if not ring:
-        raise ImproperlyConfigured("SEAL_KEYS holds no key.")
+        raise ImproperlyConfigured(f"{setting} holds no key.")
     return ring
+
+
+@lru_cache(maxsize=4)
+def _ciphers(text: str) -> dict[str, AESGCM]:
+    return {key_id: AESGCM(key) for key_id, key in key_ring("SEAL_KEYS", text).items()}
 
 
 def seal(plain: bytes, *, place: str) -> bytes:
@@ -60,7 +65,7 @@ def seal(plain: bytes, *, place: str) -> bytes:
 
     Returns key id, ":", 12 bytes of nonce, ciphertext with tag.
     """
-    key_id, key = next(iter(_key_ring(settings.SEAL_KEYS).items()))
+    key_id, key = next(iter(_ciphers(settings.SEAL_KEYS).items()))
     nonce = os.urandom(NONCE_BYTES)
     return key_id.encode() + b":" + nonce + key.encrypt(nonce, plain, place.encode())
 
@@ -68,7 +73,7 @@ def seal(plain: bytes, *, place: str) -> bytes:
 def unseal(sealed: bytes, *, place: str) -> bytes:
     """Undo `seal`. Raises InvalidSeal when the value was altered or moved here from elsewhere, or its key is gone."""
     key_id, _, rest = sealed.partition(b":")
-    key = _key_ring(settings.SEAL_KEYS).get(key_id.decode(errors="replace"))
+    key = _ciphers(settings.SEAL_KEYS).get(key_id.decode(errors="replace"))
     if key is None:
         raise InvalidSeal(f"{place}: sealed with a key that SEAL_KEYS does not hold: {key_id!r}")
     try:

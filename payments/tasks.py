@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from payments.services import approve_refund, close, housekeeping, poll, relay_outbox
+from payments.services import seal_audit as sealing
 from payments.services import send_refunds as sending
 
 
@@ -40,3 +41,9 @@ def relay_outbox_messages(**_from_newer_callers: object) -> None:
 def keep_house(**_from_newer_callers: object) -> None:
     """Once a day: remove what nobody needs any more."""
     housekeeping.keep_house()
+
+
+@shared_task(ignore_result=True, soft_time_limit=240)  # under the duty's lease of 5 minutes
+def seal_audit(**_from_newer_callers: object) -> None:
+    """Once a minute: seal new audit events."""
+    sealing.seal_audit()

@@ -50,6 +50,7 @@ def _run(data: Path) -> NoReturn:
     more = {
         "SECRET_KEY": kept["secret_key"], "SEAL_KEYS": kept["seal_keys"], "DEMO_EMAIL": EMAIL,
         "DEMO_PASSWORD": kept["password"], "DEMO_CODE_KEY": kept["code_key"],
+        "AUDIT_SEAL_KEYS": kept["audit_seal_keys"],
     }  # fmt: skip
     with servers(data, durable=True) as running:
         say(f"PostgreSQL and Valkey are up after {time.monotonic() - started:.1f} s; their data lies in {data}")
@@ -72,13 +73,14 @@ def _is_first(lock: IO[str]) -> bool:
 
 
 def _secrets(data: Path) -> dict[str, str]:
-    """This demo's own secrets, made once: sealed data stays readable at the next start."""
+    """This demo's own secrets, each made once: sealed data stays readable at the next start."""
     path = data / "secrets.json"
     path.touch(mode=0o600)
     kept: dict[str, str] = json.loads(path.read_text() or "{}")
     fresh = {
         "secret_key": secrets.token_urlsafe(48),
         "seal_keys": f"demo:{b64encode(secrets.token_bytes(32)).decode()}",
+        "audit_seal_keys": f"demo:{b64encode(secrets.token_bytes(32)).decode()}",
         "password": f"tea-{secrets.token_hex(4)}",
         "code_key": b32encode(secrets.token_bytes(20)).decode(),
     }
@@ -95,6 +97,7 @@ def _write(product: Stack, running: Servers, data: Path, kept: dict[str, str]) -
         "redis_url": running.redis_url, "data": {"servers": str(data), "alipay": str(data / "alipay"), "logs": str(data)},
         "logins": [{"email": EMAIL, "password": kept["password"], "code_key": kept["code_key"], "is": "staff with every right"}],
         "secret_key": kept["secret_key"], "seal_keys": kept["seal_keys"],
+        "audit_seal_keys": kept["audit_seal_keys"],
     }  # fmt: skip
     WRITTEN.touch(mode=0o600)
     WRITTEN.write_text(json.dumps(facts, indent=2))

@@ -25,6 +25,10 @@ SECRET_KEY = required(
 SEAL_KEYS = required(
     "SEAL_KEYS", hint="id:key pairs that seal secrets in the database; `manage.py new_seal_key` makes one."
 )
+AUDIT_SEAL_KEYS = required(
+    "AUDIT_SEAL_KEYS",
+    hint="id:key pairs that seal the audit trail; `manage.py new_seal_key` makes one, not SEAL_KEYS' own.",
+)
 SITE_URL = required("SITE_URL", hint="the public https address of the shop, as Alipay and buyers reach it.").rstrip("/")
 if not SITE_URL.startswith("https://"):
     raise ImproperlyConfigured(

@@ -5,6 +5,7 @@ from config.settings.dev import PAYMENTS
 
 SECRET_KEY = "only-for-tests-" + "x" * 40
 SEAL_KEYS = "t2:" + "B" * 43 + "=,t1:" + "A" * 43 + "="
+AUDIT_SEAL_KEYS = "a2:" + "I" * 43 + "=,a1:" + "E" * 43 + "="
 SITE_URL = "https://shop.example"
 PASSKEY_DOMAIN = ""
 ALLOWED_HOSTS = ["testserver", "127.0.0.1"]

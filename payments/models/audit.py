@@ -1,12 +1,14 @@
-"""Who did what to which record, and why. Only ever added to; holds no personal values."""
+"""Who did what to which record, and why, and the seals over it. Only ever added to; holds no personal values."""
 
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import internal
+from payments.models.checks import check
 
 
 class AuditQuerySet(models.QuerySet["AuditEvent"]):
@@ -49,3 +51,30 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject_kind}:{self.subject_id} {self.action}"
+
+
+class AuditSeal(models.Model):
+    """One link of the chain: a batch of events in their order, a digest of each, and an HMAC over them and the last link.
+
+    Events take positions in the order of their ids: `first_position` and those after it. Made by payments.models.sealing
+    with a key that stands nowhere in the database; only ever added to.
+    """
+
+    number = internal(models.BigIntegerField(_("number"), primary_key=True))
+    first_position = internal(models.BigIntegerField(_("position of its first event")))
+    events = internal(ArrayField(models.BigIntegerField(), verbose_name=_("events, in order")))
+    digests = internal(models.BinaryField(_("their digests, 16 bytes each")))
+    key_id = internal(models.CharField(_("key"), max_length=40))
+    mac = internal(models.BinaryField(_("HMAC")))
+    sealed_at = internal(models.DateTimeField(_("sealed")))
+
+    class Meta:
+        verbose_name = _("audit seal")
+        verbose_name_plural = _("audit seals")
+        constraints = (
+            check("audit_seal_holds_its_events", "octet_length(digests) = 16 * cardinality(events)"),
+            check("audit_seal_of_something", "least(number, first_position, cardinality(events)) >= 1"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number}:{bytes(self.mac).hex()[:16]}"

@@ -1,7 +1,7 @@
 """Duties that happen once a period, whoever rings the bell and however often."""
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
@@ -18,10 +18,15 @@ class DutyQuerySet(models.QuerySet["Duty"]):
         )
         return self.values_list("version", flat=True).get(name=name) if taken else None
 
-    def finish(self, name: str, *, version: int, period: str, next_due_at: datetime) -> bool:
-        """Move a finished duty on. False for a holder who was too slow and has been replaced: its work did not count."""
+    def finish(
+        self, name: str, *, version: int, period: str, next_due_at: datetime, note: dict[str, Any] | None = None
+    ) -> bool:
+        """Move a finished duty on. False for a holder who was too slow and has been replaced: its work did not count.
+
+        note  plain values for its next round
+        """
         moved = self.filter(name=name, version=version, leased_until__isnull=False).update(
-            due_at=next_due_at, leased_until=None, last_done_period=period
+            due_at=next_due_at, leased_until=None, last_done_period=period, note=note or {}
         )
         return moved == 1
 
@@ -32,6 +37,10 @@ class Duty(models.Model):
     leased_until = internal(models.DateTimeField(_("held until"), null=True, blank=True))
     version = internal(models.BigIntegerField(_("version"), default=0))
     last_done_period = internal(models.CharField(_("last done for"), max_length=20, blank=True, default=""))
+
+    note = internal(
+        models.JSONField(_("for its next round"), db_default=models.Value({}, models.JSONField()), default=dict)
+    )
 
     objects: ClassVar[DutyQuerySet] = DutyQuerySet.as_manager()  # type: ignore[assignment]  # a manager with these methods
 

@@ -7,7 +7,9 @@ from django.conf import settings
 from django.db import connections
 
 # Everything not named here: select, insert, update, delete. Nothing anywhere: DDL, TRUNCATE.
-APPEND_ONLY = ("payments_auditevent", "payments_transfer", "payments_caseevent", "payments_orderline")
+APPEND_ONLY = (
+    "payments_auditevent", "payments_auditseal", "payments_transfer", "payments_caseevent", "payments_orderline",
+)  # fmt: skip
 NEVER_DELETED = (
     "payments_order", "payments_transaction", "payments_gatewaycall", "payments_case", "payments_merchantaccount",
     "payments_alipaykey", "payments_duty", "payments_refund", "payments_staffday",

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
 
-from payments.models import Duty, IdempotencyRecord, InboundMessage, OutboxMessage
+from payments.models import IdempotencyRecord, InboundMessage, OutboxMessage
 from payments.models.clock import database_now
+from payments.services import duties
 
 logger = structlog.get_logger(__name__)
 NAME = "keep_house"
@@ -18,17 +18,14 @@ DELIVERED_KEPT = timedelta(days=90)
 def keep_house() -> bool:
     """Do the day's cleaning unless it is done or somebody is at it. True for the one who did it."""
     now = database_now()
-    Duty.objects.get_or_create(name=NAME, defaults={"due_at": now})
-    version = Duty.objects.take(NAME, now=now, lease=timedelta(minutes=10))
-    if version is None:
+    duty = duties.take(NAME, now=now, lease=timedelta(minutes=10))
+    if duty is None:
         return False
-    with transaction.atomic():
-        removed = _remove(now)
-        if not Duty.objects.finish(
-            NAME, version=version, period=f"{now:%Y-%m-%d}", next_due_at=now + timedelta(days=1)
-        ):
-            transaction.set_rollback(True)
-            return False
+    try:
+        with duties.finishing(duty, period=f"{now:%Y-%m-%d}", next_due_at=now + timedelta(days=1)):
+            removed = _remove(now)
+    except duties.Replaced:
+        return False
     logger.info("house_kept", removed=removed)
     return True
 

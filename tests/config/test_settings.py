@@ -11,7 +11,8 @@ import pytest
 from config.local.places import ROOT
 
 COMPLETE = {
-    "SECRET_KEY": "k" * 60, "SEAL_KEYS": "k1:" + "A" * 43 + "=", "SITE_URL": "https://tea.example",
+    "SECRET_KEY": "k" * 60, "SEAL_KEYS": "k1:" + "A" * 43 + "=", "AUDIT_SEAL_KEYS": "a1:" + "E" * 43 + "=",
+    "SITE_URL": "https://tea.example",
     "ALLOWED_HOSTS": "tea.example", "DATABASE_URL": "postgres://app:x@db/shop", "REDIS_URL": "redis://:x@cache/0",
 }  # fmt: skip
 

@@ -19,9 +19,10 @@ def refused(statement: str) -> bool:
 
 @pytest.mark.rows("X14")
 @pytest.mark.parametrize("table", APPEND_ONLY)
-@pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {}"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = NULL", "DELETE FROM {}", "TRUNCATE {}"])
 def test_append_only_tables_only_grow(db, table: str, statement: str):
-    assert refused(statement.format(table))
+    key = "number" if table == "payments_auditseal" else "id"
+    assert refused(statement.format(table, key))
 
 
 @pytest.mark.parametrize("table", NEVER_DELETED)

@@ -1,4 +1,4 @@
-"""Make a key for SEAL_KEYS."""
+"""Make a key for SEAL_KEYS or AUDIT_SEAL_KEYS."""
 
 import secrets
 from base64 import b64encode
@@ -11,7 +11,10 @@ from payments.fields import KEY_BYTES
 
 
 class Command(BaseCommand):
-    help = "Print a new key for SEAL_KEYS. Put it in front of the others: the first one seals, all of them open."
+    help = (
+        "Print a new key for SEAL_KEYS or AUDIT_SEAL_KEYS. Put it in front of the others: the first one seals, all of "
+        "them open. Keep the old ones for what they have sealed."
+    )
     requires_system_checks = ()
 
     def handle(self, *_: Any, **__: Any) -> None:
