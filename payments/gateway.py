@@ -10,11 +10,9 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -22,10 +20,11 @@ from payments.alipay import requests
 from payments.alipay.answers import read_query
 from payments.alipay.client import Post, Transport
 from payments.alipay.facts import TradeFacts
-from payments.alipay.keys import Credentials, load_private_key, load_public_key
+from payments.alipay.keys import Credentials
 from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
+from payments.credentials import credentials_of
 from payments.errors import BadKey, NoAnswer, NotSent
-from payments.models import AlipayKey, GatewayCall, MerchantAccount, Transaction
+from payments.models import GatewayCall, MerchantAccount, Transaction
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
 from payments.money import Money
@@ -47,7 +46,6 @@ class Merchant:
 
 _transports: dict[int, Transport] = {}
 _merchants: tuple[float, dict[str, Merchant]] = (0.0, {})
-_parsed: dict[int, RSAPrivateKey | RSAPublicKey] = {}
 
 
 def transport() -> Transport:
@@ -67,15 +65,20 @@ def close_transport() -> None:
 
 
 def merchants(*, refresh: bool = False) -> dict[str, Merchant]:
-    """Every account in use, by app_id, with the keys valid now. Read from the database at most every 15 seconds."""
+    """Every account in use, by app_id, with the keys valid now. Read from the database at most every 15 seconds.
+
+    An account without a valid key is left out and spoils no other; `merchant_of` says what it lacks.
+    """
     global _merchants
     read_at, known = _merchants
     if refresh or time.monotonic() - read_at > KEYS_FRESH_S or not known:
         now = database_now()
-        known = {
-            account.app_id: Merchant(account, _credentials(account, now))
-            for account in MerchantAccount.objects.filter(is_active=True)
-        }
+        known = {}
+        for account in MerchantAccount.objects.filter(is_active=True):
+            try:
+                known[account.app_id] = Merchant(account, credentials_of(account, now))
+            except BadKey as error:
+                logger.error("account_without_valid_keys", app_id=account.app_id, why=str(error))
         _merchants = (time.monotonic(), known)
     return known
 
@@ -84,25 +87,9 @@ def merchant_of(account: MerchantAccount) -> Merchant:
     """One account with its keys. Raises BadKey when it is not in use, or has none that is valid."""
     found = merchants().get(account.app_id) or merchants(refresh=True).get(account.app_id)
     if found is None:
+        credentials_of(account, database_now())  # says what is missing
         raise BadKey(f"the account {account.app_id} is not in use")
     return found
-
-
-def _credentials(account: MerchantAccount, now: datetime) -> Credentials:
-    rows = list(AlipayKey.objects.filter(account=account).valid_at(now))
-    ours = [key for row in rows if isinstance(key := _parse(row), RSAPrivateKey)]
-    theirs = [key for row in rows if isinstance(key := _parse(row), RSAPublicKey)]
-    if not ours or not theirs:
-        raise BadKey(f"the account {account.app_id} has no valid {'key of ours' if not ours else 'Alipay key'}")
-    return Credentials(account.app_id, account.seller_id, ours[0], tuple(theirs))
-
-
-def _parse(row: AlipayKey) -> RSAPrivateKey | RSAPublicKey:
-    """A key row never changes, so each is parsed once per process; parsing costs more than a hundred signatures."""
-    if row.pk not in _parsed:
-        load = load_private_key if row.kind == AlipayKey.Kind.APP_PRIVATE else load_public_key
-        _parsed[row.pk] = load(str(row.key))
-    return _parsed[row.pk]
 
 
 def call(

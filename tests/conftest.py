@@ -28,7 +28,7 @@ from xdist.scheduler import LoadScopeScheduling
 from config.local.matrix import ROWS, known_rows
 from config.local.servers import OWNER
 from config.local.testing import TEMPLATE
-from payments import gateway
+from payments import credentials, gateway
 from payments.alipay.clock import to_beijing
 from payments.alipay.facts import TradeFacts, TradeStatus
 from payments.alipay.signing import notice_text, sign
@@ -138,7 +138,7 @@ def _nothing_remembered() -> Iterator[None]:
     """What a process keeps between requests must not leak from test to test."""
     yield
     gateway._merchants = (0.0, {})
-    gateway._parsed.clear()
+    credentials._parsed.clear()
     receiving._kept.minute = receiving._refreshes.minute = -1
 
 

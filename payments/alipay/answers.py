@@ -113,7 +113,7 @@ def _accepted(body: bytes, method: str, who: Credentials, out_trade_no: str) -> 
 def _genuine(body: bytes, method: str, who: Credentials) -> Node | CertainlyNot | Unknown:
     """The node of a genuine success; else what stands in its place."""
     try:
-        node = read_answer(body, method=method, keys=who.alipay_keys)
+        node = read_answer(body, method=method, who=who)
     except (BadSignature, MalformedAnswer) as error:
         return Unknown(f"{type(error).__name__}: {error}")
     return refusal(node, method=method) or node

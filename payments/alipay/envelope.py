@@ -1,13 +1,14 @@
 """The answer of gateway.do: find the node that was signed, as it was written, and read no other text than that."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from payments.alipay.encryption import decrypted
+from payments.alipay.keys import Credentials
 from payments.alipay.signing import verifies
 from payments.errors import BadSignature, MalformedAnswer
 
@@ -32,11 +33,10 @@ class Node:
         return value if isinstance(value, str) else ""
 
 
-def read_answer(body: bytes, *, method: str, keys: Iterable[RSAPublicKey], charset: str = "utf-8") -> Node:
+def read_answer(body: bytes, *, method: str, who: Credentials, charset: str = "utf-8") -> Node:
     """Check and read one gateway answer. Source: dossier 1.6.
 
     method  of the request, "alipay.trade.query": an answer to another method is not read
-    keys    Alipay's public keys that are valid now
 
     Raises MalformedAnswer, BadSignature. Both mean: nothing is known, least of all a failure.
     """
@@ -48,21 +48,41 @@ def read_answer(body: bytes, *, method: str, keys: Iterable[RSAPublicKey], chars
     root = members.get(method.replace(".", "_") + "_response") or members.get("error_response")
     if root is None:
         raise MalformedAnswer(f"no answer to {method} in it: {sorted(members)}")
-    raw, fields = root
-    signature = members["sign"][1] if "sign" in members else None
-    if signature is not None:
-        spelling = _signed_spelling(raw, signature, tuple(keys), charset)
-        if spelling is None:
-            raise BadSignature(f"the signature does not fit the answer to {method}")
-        if spelling != raw:
-            fields = _value(spelling, 0)[1]
-    if not isinstance(fields, dict):
-        raise MalformedAnswer("the answer is not an object")
+    raw, value = root
+    signature, number = (members.get(name, ("", None))[1] for name in ("sign", "alipay_cert_sn"))
     if signature is None:
-        if fields.get("code") in ACCEPTED or "code" not in fields:
-            raise BadSignature("a success without a signature")
-        return Node(fields, is_signed=False)
-    return Node(fields, is_signed=True)
+        return _unsigned(value)
+    keys = who.keys_for(number if isinstance(number, str) else "")
+    spelling = _signed_spelling(raw, signature, keys, charset)
+    if spelling is None:
+        raise BadSignature(f"the signature does not fit the answer to {method}" if keys else _unknown_number(number))
+    if spelling != raw:
+        value = _whole(spelling)
+    if isinstance(value, str):
+        value = _whole(_opened(value, who))
+    if not isinstance(value, dict):
+        raise MalformedAnswer("the answer is not an object")
+    return Node(value, is_signed=True)
+
+
+def _unsigned(value: object) -> Node:
+    """A failure that the gateway did not sign; a success is never believed unsigned."""
+    if not isinstance(value, dict):
+        raise MalformedAnswer("the answer is not an object")
+    if value.get("code") in ACCEPTED or "code" not in value:
+        raise BadSignature("a success without a signature")
+    return Node(value, is_signed=False)
+
+
+def _unknown_number(number: object) -> str:
+    return f"signed with a certificate of Alipay's that we don't hold: {number!s:.40}"
+
+
+def _opened(ciphertext: str, who: Credentials) -> str:
+    """The content that travelled encrypted; its signature was checked before."""
+    if who.content_key is None:
+        raise MalformedAnswer("an encrypted answer, and we have no AES key")
+    return decrypted(ciphertext, who.content_key)
 
 
 def _signed_spelling(raw: str, signature: object, keys: tuple[RSAPublicKey, ...], charset: str) -> str | None:
@@ -100,6 +120,14 @@ def _members(text: str) -> dict[str, tuple[str, Any]]:
     if text[at + 1 :].strip(_BLANK):
         raise MalformedAnswer("something follows the answer")
     return members
+
+
+def _whole(text: str) -> object:
+    """The one JSON value that a text is."""
+    _, value, end = _value(text, _past_blank(text, 0))
+    if text[end:].strip(_BLANK):
+        raise MalformedAnswer("something follows the content")
+    return value
 
 
 def _value(text: str, at: int) -> tuple[str, Any, int]:

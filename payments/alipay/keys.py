@@ -2,7 +2,8 @@
 
 import re
 from base64 import b64decode, encodebytes
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -20,18 +21,41 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateMode:
+    """What certificate mode adds: two numbers that every request carries, and Alipay's keys by their certificates' number."""
+
+    app_cert_sn: str
+    alipay_root_cert_sn: str
+    alipay_keys: Mapping[str, RSAPublicKey]
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """Who we are at Alipay, with keys already parsed.
 
     app_id, seller_id   as Alipay writes them (seller_id is the 16-digit PID)
     app_key             signs our requests
     alipay_keys         any of them may have signed what Alipay says (two during a rotation), newest first
+    certificates        None in key mode
+    content_key         AES key where contents travel encrypted
     """
 
     app_id: str
     seller_id: str
     app_key: RSAPrivateKey
     alipay_keys: tuple[RSAPublicKey, ...]
+    certificates: CertificateMode | None = None
+    content_key: bytes | None = field(default=None, repr=False)
+
+    def keys_for(self, alipay_cert_sn: str) -> tuple[RSAPublicKey, ...]:
+        """The keys that may have signed a message which names this certificate; none where it is not one we hold.
+
+        Key mode knows no certificates, and in certificate mode not every notice names one: then all keys are tried.
+        """
+        if self.certificates is None or not alipay_cert_sn:
+            return self.alipay_keys
+        named = self.certificates.alipay_keys.get(alipay_cert_sn)
+        return () if named is None else (named,)
 
 
 def load_private_key(text: str) -> RSAPrivateKey:

@@ -66,6 +66,9 @@ class Case(models.Model):
         EXTERNAL_REFUND = "external_refund", _("refund made in Alipay's console")
         DEPOSIT_BACK = "deposit_back", _("the buyer's bank returned a refund")
         REFUSED_CALL = "refused_call", _("Alipay refuses our calls")
+        NOT_ALIPAY = "not_alipay", _("answer not signed by Alipay")
+        GATEWAY_DOWN = "gateway_down", _("Alipay can't be reached")
+        CERTIFICATE = "certificate", _("certificate runs out")
         STUCK = "stuck", _("no certain answer for too long")
         GOODS_GONE = "goods_gone", _("paid, but the goods are gone")
         BUYER_ASKS = "buyer_asks", _("buyer asks for help")
@@ -131,6 +134,9 @@ SEVERITY: dict[Case.Kind, tuple[Case.Severity, int]] = {
     Case.Kind.EXTERNAL_REFUND: (Case.Severity.HIGH, 1),
     Case.Kind.DEPOSIT_BACK: (Case.Severity.HIGH, 1),
     Case.Kind.REFUSED_CALL: (Case.Severity.HIGH, 1),
+    Case.Kind.NOT_ALIPAY: (Case.Severity.HIGH, 1),
+    Case.Kind.GATEWAY_DOWN: (Case.Severity.HIGH, 1),
+    Case.Kind.CERTIFICATE: (Case.Severity.HIGH, 3),
     Case.Kind.STUCK: (Case.Severity.HIGH, 1),
     Case.Kind.GOODS_GONE: (Case.Severity.HIGH, 1),
     Case.Kind.BUYER_ASKS: (Case.Severity.NORMAL, 1),

@@ -43,11 +43,15 @@ class AlipayKeyQuerySet(models.QuerySet["AlipayKey"]):
 
 
 class AlipayKey(models.Model):
-    """One key with its time of validity. Replacing a key adds a row and ends the old one's window later."""
+    """One key or certificate file with its time of validity. Replacing a key adds a row and ends the old one's window later."""
 
     class Kind(models.TextChoices):
         APP_PRIVATE = "app_private", _("ours: signs requests")
         ALIPAY_PUBLIC = "alipay_public", _("Alipay's: verifies answers and notices")
+        APP_CERT = "app_cert", _("our certificate, for our key")
+        ALIPAY_CERT = "alipay_cert", _("Alipay's certificate: verifies answers and notices")
+        ALIPAY_ROOT = "alipay_root", _("Alipay's root certificates")
+        CONTENT = "content", _("AES key: encrypts contents")
 
     account = internal(models.ForeignKey(MerchantAccount, models.PROTECT, related_name="keys"))
     kind = internal(models.CharField(_("kind"), max_length=16, choices=Kind))

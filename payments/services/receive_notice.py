@@ -41,7 +41,8 @@ def _verified(notice: Notice) -> Notice:
     for refresh in (False, True):
         known = gateway.merchants(refresh=refresh) if refresh and _may_refresh() else gateway.merchants()
         named = known.get(notice.get("app_id"))
-        keys = named.who.alipay_keys if named else [key for each in known.values() for key in each.who.alipay_keys]
+        number = notice.get("alipay_cert_sn")
+        keys = [key for each in ([named] if named else known.values()) for key in each.who.keys_for(number)]
         try:
             return verified(notice, keys)
         except BadSignature:

@@ -27,7 +27,7 @@ def receive_return(order: Order, query: bytes) -> None:
     try:
         notice = read_form(query)
         merchant = gateway.merchants().get(notice.get("app_id"))
-        verified(notice, merchant.who.alipay_keys if merchant else ())
+        verified(notice, merchant.who.keys_for(notice.get("alipay_cert_sn")) if merchant else ())
     except (BadSignature, MalformedNotice) as refusal:
         logger.info("return_not_genuine", order=order.number, why=type(refusal).__name__)
         return

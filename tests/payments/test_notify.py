@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.db import OperationalError
 from django.test import Client
 
-from payments import gateway
+from payments import credentials, gateway
 from payments.alipay.keys import load_private_key
 from payments.models import Case, InboundMessage, Order, OutboxMessage, Transaction, Transfer
 
@@ -341,14 +341,13 @@ def test_the_notice_is_never_redirected(client, says, unsettled, suffix, setting
 
 def test_keys_are_parsed_once_however_many_notices_come(client, says, merchant, make_order, make_attempt, monkeypatch):
     parsed: list[str] = []
-    for name in ("load_private_key", "load_public_key"):
-        load = getattr(gateway, name)
+    for kind, load in credentials.READERS.items():
 
         def counted(text: str, load: Callable[[str], object] = load) -> object:
             parsed.append(text)
             return load(text)
 
-        monkeypatch.setattr(gateway, name, counted)
+        monkeypatch.setitem(credentials.READERS, kind, counted)
 
     for _ in range(20):
         gateway.merchants(refresh=True)

@@ -5,6 +5,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.alipay import requests
+from payments.alipay.encryption import decrypted
 from payments.alipay.keys import Credentials, load_private_key
 from payments.alipay.signing import request_text, sign, verifies
 from payments.money import Money
@@ -143,3 +145,28 @@ def test_the_protocol_loads_without_django():
     code = f"import sys, {rooms}; sys.exit('django' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_contents_are_encrypted_first_and_signed_as_they_travel():
+    key = bytes(range(16))
+    params = params_of(requests.signed(precreate(), who=replace(WHO, content_key=key), at=AT))
+
+    assert params["encrypt_type"] == "AES"
+    assert json.loads(decrypted(params["biz_content"], key))["subject"] == "龙井 50 克"
+    assert verifies(request_text(params).encode(), params["sign"], [KEY.public_key()])
+
+
+def test_what_a_buyer_carries_is_never_encrypted():
+    page = requests.page_pay(
+        out_trade_no="1",
+        total=Money(1),
+        title="t",
+        time_expire=AT,
+        notify_url="https://a/n",
+        return_url="https://a/r/x/",
+    )
+
+    params = params_of(requests.signed(page, who=replace(WHO, content_key=bytes(16)), at=AT))
+
+    assert "encrypt_type" not in params
+    assert json.loads(params["biz_content"])["out_trade_no"] == "1"
