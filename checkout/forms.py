@@ -9,6 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from checkout.models.cart import MOST_OF_ONE
 
+ADDRESS = {
+    "required": _("Enter an e-mail address like name@example.com."),
+    "invalid": _("Enter an e-mail address like name@example.com."),
+    "max_length": _("Please shorten this to %(limit_value)d characters."),
+}
 MOBILE = re.compile(r"1[3-9]\d{9}", re.ASCII)
 NEVER_TYPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -109,6 +114,29 @@ class FindForm(forms.Form):
         return re.sub(r"\D", "", unicodedata.normalize("NFKC", self.cleaned_data["number"]))
 
     clean_mobile = ContactForm.clean_mobile
+
+
+class AskForm(forms.Form):
+    """A question about an order; where the order has no address, one for the answer."""
+
+    text = Text(
+        label=_("Your question"),
+        most=1000,
+        ask=_("Write what you would like to know."),
+        widget=forms.Textarea({"rows": 5}),
+    )
+    email = forms.EmailField(label=_("E-mail for the answer"), max_length=254, error_messages=ADDRESS)
+
+    def __init__(self, *args: Any, needs_email: bool, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["email"].widget.attrs.update({"autocomplete": "email"})
+        if not needs_email:
+            del self.fields["email"]
+
+
+class TellMeForm(forms.Form):
+    email = forms.EmailField(max_length=254, error_messages=ADDRESS)
+    consent = forms.BooleanField(error_messages={"required": _("Tick that we may write to you once about this.")})
 
 
 class TailForm(forms.Form):

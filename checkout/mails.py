@@ -10,9 +10,12 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 
+from checkout.models import Variant
 from checkout.receipts import receipt_pdf
 from checkout.services.accounts import ticket_for
+from checkout.services.stock_alerts import address_in
 from payments.models import Order
+from payments.queries.paying import PayState, paying
 
 
 def send_receipt(message: dict[str, Any]) -> None:
@@ -46,19 +49,42 @@ def send_unpaid(message: dict[str, Any]) -> None:
             mail.send()
 
 
+def send_doubt(message: dict[str, Any]) -> None:
+    """ "We are checking your payment; don't pay again", ten minutes into a doubt that is not over."""
+    order = Order.objects.get(pk=message["order_id"])
+    seen = paying(order.token)
+    if seen is not None and seen.state is PayState.IN_DOUBT:
+        mail = _about(order, "doubt", message, page="payments:pay", until=seen.doubt_until, by=seen.answer_by)
+        if mail is not None:
+            mail.send()
+
+
+def send_back_in_stock(message: dict[str, Any]) -> None:
+    """ "It is back", to somebody who asked for this one mail; not when it is gone again.
+
+    message  payload of "goods.back": variant_id, the sealed address, the reader's language
+    """
+    variant = Variant.objects.select_related("product").filter(pk=message["variant_id"], is_listed=True).first()
+    if variant is None:
+        return
+    with translation.override(message["language"]):
+        values = {"variant": variant, "link": settings.SITE_URL + variant.product.get_absolute_url(), "shop": _shop()}
+        _mail("back", values, address_in(message["sealed"]), message["dedupe_key"]).send()
+
+
 def send_ticket(message: dict[str, Any]) -> None:
     """The link that makes an account or opens it again.
 
     message  payload of "account.ticket": the sealed address, and the reader's language
     """
-    email, ticket = ticket_for(message["sealed"])
+    email, ticket = ticket_for(message["sealed"], order_id=message.get("order_id"))
     with translation.override(message["language"] or settings.LANGUAGE_CODE):
         values = {"link": settings.SITE_URL + reverse("checkout:password", args=[ticket]), "shop": _shop()}
         _mail("ticket", values, email, message["dedupe_key"]).send()
 
 
-def _about(order: Order, name: str, message: dict[str, Any], *, page: str) -> EmailMessage | None:
-    """The mail of this name about an order, in its language; None without an address."""
+def _about(order: Order, name: str, message: dict[str, Any], *, page: str, **more: Any) -> EmailMessage | None:
+    """The mail of this name about an order, in its language, with more values; None without an address."""
     if not order.contact_email:
         return None
     with translation.override(order.language):
@@ -67,6 +93,7 @@ def _about(order: Order, name: str, message: dict[str, Any], *, page: str) -> Em
             "lines": order.lines.order_by("position"),
             "link": settings.SITE_URL + reverse(page, args=[order.token]),
             "shop": _shop(),
+            **more,
         }
         return _mail(name, values, order.contact_email, message["dedupe_key"])
 

@@ -1,17 +1,19 @@
 from django.urls import path
 
-from checkout.views import accounts, buy, cart, goods, orders, pages, passkeys
+from checkout.views import accounts, buy, care, cart, goods, orders, pages, passkeys
 
 app_name = "checkout"
 urlpatterns = [
     path("", goods.catalogue, name="catalogue"),
     path("category/<slug:slug>/", goods.catalogue, name="category"),
     path("goods/<slug:slug>/", goods.product, name="product"),
+    path("goods/when-back/<str:sku>", care.tell_me, name="tell_me"),
     path("cart/", cart.page, name="cart"),
     path("cart/add", cart.add, name="add"),
     path("cart/change", cart.change, name="change"),
     path("cart/accept", cart.accept, name="accept"),
     path("checkout/", buy.contact, name="contact"),
+    path("checkout/saved", buy.saved, name="saved"),
     path("checkout/pay/", buy.confirm, name="confirm"),
     path("checkout/leave", buy.leave, name="leave"),
     path("order/<str:token>/", orders.page, name="order"),
@@ -20,6 +22,8 @@ urlpatterns = [
     path("order/<str:token>/reorder", orders.reorder, name="reorder"),
     path("order/<str:token>/receipt/", orders.receipt, name="receipt"),
     path("order/<str:token>/receipt.pdf", orders.receipt_as_pdf, name="receipt_pdf"),
+    path("order/<str:token>/ask/", care.ask, name="ask"),
+    path("order/<str:token>/account", care.account, name="account"),
     path("orders/", orders.history, name="history"),
     path("orders/find/", orders.find, name="find"),
     path("account/sign-in/", accounts.sign_in, name="sign_in"),

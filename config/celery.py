@@ -11,11 +11,12 @@ warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pi
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
 app = Celery("jiezhang")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["payments"])
+app.autodiscover_tasks(["payments", "checkout"])
 # Bells in seconds, kept in memory: a bell that is missed or rung twice changes nothing.
 app.conf.beat_scheduler = "celery.beat:Scheduler"
 app.conf.beat_schedule = {
     "tidy_old_carts": {"task": "checkout.tasks.tidy_old_carts", "schedule": 3600.0, "options": {"expires": 3600}},
+    "tell_who_waits": {"task": "checkout.tasks.tell_who_waits", "schedule": 60.0, "options": {"expires": 60}},
 }
 app.conf.beat_schedule |= {
     name: {"task": f"payments.tasks.{name}", "schedule": float(every), "options": {"expires": max(every, 10)}}

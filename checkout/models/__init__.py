@@ -3,6 +3,10 @@
 from checkout.models.cart import Cart, CartLine
 from checkout.models.catalogue import Category, Product, Variant
 from checkout.models.delivery import Delivery
+from checkout.models.question import Question
 from checkout.models.stock import Stock, StockHold
+from checkout.models.stock_alert import StockAlert
 
-__all__ = ["Cart", "CartLine", "Category", "Delivery", "Product", "Stock", "StockHold", "Variant"]
+__all__ = [
+    "Cart", "CartLine", "Category", "Delivery", "Product", "Question", "Stock", "StockAlert", "StockHold", "Variant",
+]  # fmt: skip

@@ -42,6 +42,12 @@ def window(
     return found.order_by(*SORTS.get(sort, SORTS[""]))
 
 
+def last_seen(ids: Sequence[int]) -> list[Product]:
+    """These products as the window shows them, in this order; those no longer for sale are left out."""
+    found = {product.pk: product for product in window().filter(pk__in=ids)} if ids else {}
+    return [found[each] for each in ids if each in found]
+
+
 def kinds_of(product: Product) -> Sequence[Variant]:
     """The product's listed variants with their stock."""
     return list(product.variants.filter(is_listed=True).select_related("stock", "product"))

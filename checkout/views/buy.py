@@ -15,6 +15,7 @@ from checkout.errors import CartEmpty, DetailsMissing, GoodsGone, OrderExists, P
 from checkout.forms import ConfirmForm, ContactForm
 from checkout.models import Cart
 from checkout.queries.carts import contents
+from checkout.queries.deliveries import details_of, last_delivery
 from checkout.services.place_purchase import draft, keep_draft, place_purchase
 from checkout.views.doors import SeeOther, cart_of, limited, on_a_phone, remember, shopper
 from payments.errors import OrderRefused
@@ -42,7 +43,18 @@ def contact(request: HttpRequest) -> HttpResponse:
         keep_draft(cart, form.cleaned_data)
         return SeeOther(reverse("checkout:confirm"))
     status = 400 if form.errors else 200
-    return render(request, "checkout/contact.html", {"form": form, "contents": inside}, status=status)
+    return render(request, "checkout/contact.html", {
+        "form": form, "contents": inside, "saved": last_delivery(shopper(request)),
+    }, status=status)  # fmt: skip
+
+
+@require_POST
+def saved(request: HttpRequest) -> HttpResponse:
+    """The address of the account's last order, as one choice."""
+    cart, earlier = cart_of(request), last_delivery(shopper(request))
+    if cart is not None and earlier is not None:
+        keep_draft(cart, details_of(earlier))
+    return SeeOther(reverse("checkout:confirm"))
 
 
 @never_cache

@@ -12,8 +12,9 @@ from checkout.errors import CartFull
 from checkout.forms import AddForm, ChangeForm
 from checkout.models import Cart, Variant
 from checkout.queries.carts import contents
+from checkout.queries.goods import FEW, last_seen
 from checkout.services import carts
-from checkout.views.doors import SeeOther, cart_for, cart_of, with_cart
+from checkout.views.doors import SeeOther, cart_for, cart_of, seen_ids, with_cart
 
 
 @never_cache
@@ -23,7 +24,11 @@ def page(request: HttpRequest) -> HttpResponse:
     merged = cart.merged if cart else 0
     if cart and merged:
         Cart.objects.filter(pk=cart.pk).update(merged=0)
-    return render(request, "checkout/cart.html", {"cart": cart, "contents": contents(cart), "merged": merged})
+    inside = contents(cart)
+    seen = [] if inside.items else last_seen(seen_ids(request))
+    return render(request, "checkout/cart.html", {
+        "cart": cart, "contents": inside, "merged": merged, "seen": seen, "few": FEW,
+    })  # fmt: skip
 
 
 @require_POST

@@ -9,13 +9,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
 
-from checkout.models import Cart, CartLine, Delivery
+from checkout.models import Cart, CartLine, Delivery, Product
 from checkout.services.carts import find_cart, new_cart
 from payments.models import Order, User
 from payments.services.throttle import seconds_to_wait
 
 COOKIE = "cart"
 COOKIE_AGE_S = 90 * 24 * 60 * 60
+SEEN, SEEN_AGE_S, MOST_SEEN = "seen", 7 * 24 * 60 * 60, 4
 View = Callable[..., HttpResponse]
 
 
@@ -44,6 +45,22 @@ def with_cart(response: HttpResponse, cart: Cart) -> HttpResponse:
         COOKIE, cart.token, max_age=COOKIE_AGE_S, httponly=True, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE
     )
     return response
+
+
+def with_seen(request: HttpRequest, response: HttpResponse, product: Product) -> HttpResponse:
+    """The answer, with the browser told what was looked at last; an empty cart offers it again."""
+    earlier = [each for each in seen_ids(request) if each != product.pk]
+    kept = "-".join(str(each) for each in [product.pk, *earlier][:MOST_SEEN])
+    response.set_cookie(
+        SEEN, kept, max_age=SEEN_AGE_S, httponly=True, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE
+    )
+    return response
+
+
+def seen_ids(request: HttpRequest) -> list[int]:
+    """Products looked at last in this browser, newest first. The browser may have written anything into it."""
+    kept = request.COOKIES.get(SEEN, "")[:120].split("-")
+    return [int(each) for each in kept if each.isascii() and each.isdigit() and len(each) < 16][:MOST_SEEN]
 
 
 def basket(request: HttpRequest) -> dict[str, Any]:

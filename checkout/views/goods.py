@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from checkout.models import Category, Product
 from checkout.queries.goods import FEW, SORTS, free_of, kinds_of, window
+from checkout.views.doors import with_seen
 
 PER_PAGE = 24
 
@@ -32,8 +33,10 @@ def product(request: HttpRequest, slug: str) -> HttpResponse:
     variants = [(each, free_of(each)) for each in kinds_of(shown)]
     kinds = [{"variant": each, "free": free} for each, free in variants]
     chosen = request.GET.get("kind", "")
-    return render(request, "checkout/product.html", {
+    response = render(request, "checkout/product.html", {
         "product": shown, "kinds": kinds, "few": FEW, "chosen": chosen,
         "sold_out": not any(free for _, free in variants),
         "first": next((each.sku for each, free in variants if free), ""),
+        "gone": [each for each, free in variants if not free],
     })  # fmt: skip
+    return with_seen(request, response, shown)

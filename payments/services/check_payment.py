@@ -8,6 +8,7 @@ from payments.models import Transaction
 from payments.models.clock import database_now
 from payments.queries.paying import Paying, paying
 from payments.services import ask
+from payments.services.doubt import note_doubt
 
 
 def check_payment(token: str) -> Paying | None:
@@ -27,4 +28,7 @@ def check_payment(token: str) -> Paying | None:
             continue
         Transaction.objects.want_check(attempt.pk, since=now, ask_at=now)
         ask.ask_now(attempt, actor="buyer")
+        attempt.refresh_from_db(fields=["heard_at", "state"])
+        if attempt.state == Transaction.State.PRESENTED and (attempt.heard_at or lately) < now:
+            note_doubt(attempt)
     return paying(token)

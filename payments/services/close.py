@@ -15,6 +15,7 @@ from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction
 from payments.models.clock import database_now
 from payments.services import ask
+from payments.services.doubt import note_doubt
 from payments.services.settle import SAYS
 
 logger = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ def retire(attempt: Transaction, *, actor: str) -> bool:
             return True
         case Unknown():
             Transaction.objects.mark_in_doubt(attempt.pk, next_check_at=database_now())
+            note_doubt(attempt)
     ask.ask_about([attempt], actor=actor, deadline_s=settings.PAYMENTS["page_deadline_s"])
     return Transaction.objects.filter(pk=attempt.pk, state=Transaction.State.CLOSED).exists()
 
@@ -120,7 +122,8 @@ def _mark_closed(attempt: Transaction, *, actor: str, action: str) -> None:
 
 
 def _still_unknown(attempt: Transaction, asked_at: datetime) -> None:
-    """No certain answer long after the end: a person looks, and we go on asking."""
+    """No certain answer after the end: the buyer is told, long after it a person looks, and we go on asking."""
+    note_doubt(attempt)
     if attempt.time_expire + _grace() + timedelta(seconds=settings.PAYMENTS["doubt_s"]) < asked_at:
         Case.objects.open_once(
             Case.Kind.STUCK, f"transaction:{attempt.pk}", evidence=f"transaction:{attempt.pk}",

@@ -14,7 +14,7 @@ from payments.alipay.answers import read_precreate
 from payments.alipay.clock import BEIJING
 from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
 from payments.errors import NotPayable, TooLittleTime
-from payments.models import AuditEvent, Case, Order, Transaction
+from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.services import close
@@ -146,6 +146,9 @@ def _refused(attempt: Transaction, code: str, *, alert: bool) -> None:
     Order.objects.locked(attempt.order_id)
     if Transaction.objects.mark_refused(attempt.pk, now=database_now()):
         AuditEvent.objects.add(attempt, "refused", actor="gateway", state=Transaction.State.CLOSED, code=code)
+        OutboxMessage.objects.create(
+            topic="attempt.refused", dedupe_key=f"refused:{attempt.pk}", payload={"order_id": attempt.order_id}
+        )
     if alert:
         Case.objects.open_once(
             Case.Kind.REFUSED_CALL,
