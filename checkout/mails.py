@@ -14,7 +14,7 @@ from checkout.models import Variant
 from checkout.receipts import receipt_pdf
 from checkout.services.accounts import ticket_for
 from checkout.services.stock_alerts import address_in
-from payments.models import Order
+from payments.models import Order, Refund
 from payments.queries.paying import PayState, paying
 
 
@@ -70,6 +70,18 @@ def send_back_in_stock(message: dict[str, Any]) -> None:
     with translation.override(message["language"]):
         values = {"variant": variant, "link": settings.SITE_URL + variant.product.get_absolute_url(), "shop": _shop()}
         _mail("back", values, address_in(message["sealed"]), message["dedupe_key"]).send()
+
+
+def send_extra(message: dict[str, Any]) -> None:
+    """ "Your extra money is on its way back": it came late or twice, and nobody need ask for it.
+
+    message  payload of "surplus.refunding": order_id, refund_id
+    """
+    order = Order.objects.get(pk=message["order_id"])
+    refund = Refund.objects.select_related("transaction").get(pk=message["refund_id"])
+    mail = _about(order, "extra", message, page="checkout:order", refund=refund)
+    if mail is not None:
+        mail.send()
 
 
 def send_ticket(message: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from checkout.errors import GoodsGone
-from checkout.models import Delivery, Stock, StockHold
+from checkout.models import Delivery, Stock, StockHold, Variant
 from payments.models import Case, Order
 
 State = StockHold.State
@@ -54,12 +54,19 @@ def take(message: dict[str, Any]) -> None:
 
 
 def retake(order_id: int) -> bool:
-    """Whether a closed order's goods are still to be had, and held for it again: late money is honoured then.
+    """Whether a closed order's goods are still to be had at its prices, and held for it again: late money is honoured then.
 
     Inside the caller's transaction, which holds the order's row. An order that its buyer cancelled is not opened again.
     """
     order = Order.objects.get(pk=order_id)
-    return order.cancelled_at is None and _take_again(order)
+    return order.cancelled_at is None and _costs_the_same(order) and _take_again(order)
+
+
+def _costs_the_same(order: Order) -> bool:
+    """Whether everything of the order is for sale at the price it was ordered at."""
+    ordered = {line.sku: line.unit_price_fen for line in order.lines.all() if line.sku}
+    sold = Variant.objects.filter(sku__in=ordered, is_listed=True, product__is_listed=True)
+    return dict(sold.values_list("sku", "price_fen")) == ordered
 
 
 def _take_again(order: Order) -> bool:

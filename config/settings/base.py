@@ -204,6 +204,8 @@ PAYMENTS = {
     "refund_alone_fen": env.int("PAYMENTS_REFUND_ALONE_FEN", default=200_00),
     "refund_alone_day_fen": env.int("PAYMENTS_REFUND_ALONE_DAY_FEN", default=1000_00),
     "refund_request_life_s": env.int("PAYMENTS_REFUND_REQUEST_LIFE_S", default=7 * 24 * 60 * 60),
+    # a late or second payment up to this much goes back by itself; above it, or with 0 always, a person decides
+    "refund_by_robot_fen": env.int("PAYMENTS_REFUND_BY_ROBOT_FEN", default=5_000_00),
     "call_deadline_s": env.float("PAYMENTS_CALL_DEADLINE_S", default=15.0),
     "page_deadline_s": env.float("PAYMENTS_PAGE_DEADLINE_S", default=6.0),
     "batch_connections": env.int("PAYMENTS_BATCH_CONNECTIONS", default=50),
@@ -227,8 +229,11 @@ OUTBOX_HANDLERS = {
     "goods.back": ["checkout.mails.send_back_in_stock"],
     "account.ticket": ["checkout.mails.send_ticket"],
     "refund.heard": ["payments.services.external_refund.discover"],
-    "money.surplus": ["payments.services.surplus.open_case"],
+    "money.surplus": ["payments.services.surplus.handle"],
+    "surplus.refunding": ["checkout.mails.send_extra"],
 }
+# Asked, under the order's lock, whether a closed order's goods are to be had again at the same price; empty: never.
+HONOUR_LATE = "checkout.services.stock.retake"
 
 LOGGING_CONFIG = None
 configure_logging(json_lines=env("LOG_FORMAT", default="json") == "json", level=env("LOG_LEVEL", default="INFO"))

@@ -39,6 +39,20 @@ class OrderQuerySet(models.QuerySet["Order"]):
         ).update(expires_at=F("expires_at") + by, extensions=F("extensions") + 1)  # fmt: skip
         return moved == 1
 
+    def mark_reopened(self, order_id: int) -> bool:
+        """Closed no more, because its money came after all. In the caller's commit it becomes paid."""
+        moved = self.filter(pk=order_id, state=Order.State.CLOSED, paid_by=None).update(
+            state=Order.State.AWAITING_PAYMENT
+        )
+        return moved == 1
+
+    def mark_paid_late(self, order_id: int, transaction_id: int, *, paid_at: datetime) -> bool:
+        """Paid by money that is booked already. True for the one caller who did it."""
+        moved = self.filter(pk=order_id, state=Order.State.AWAITING_PAYMENT, paid_by=None).update(
+            state=Order.State.PAID, paid_by=transaction_id, paid_at=paid_at
+        )
+        return moved == 1
+
 
 class Order(models.Model):
     class State(models.TextChoices):

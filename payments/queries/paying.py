@@ -17,10 +17,7 @@ SELECT o.id, o.number, o.token, o.title, o.total_fen, o.state, o.created_at, o.e
        o.cancelled_at, o.extensions, a.name,
        t.id, t.scene, t.state, t.qr_code, t.in_doubt, t.refused, t.created_at, t.time_expire, t.scanned_at, t.asked_at,
        t.wanted_at, t.heard_at, t.heard_status, t.next_check_at,
-       EXISTS (
-           SELECT FROM payments_transaction x
-           WHERE x.order_id = o.id AND x.state = 'paid' AND x.id IS DISTINCT FROM o.paid_by_id
-       ),
+       t.late, s.fen, s.is_going, s.back_at,
        CASE WHEN t.refused THEN (
            SELECT c.code FROM payments_gatewaycall c
            WHERE c.transaction_id = t.id AND c.outcome = 'certainly_not' ORDER BY c.started_at DESC LIMIT 1
@@ -33,6 +30,14 @@ LEFT JOIN LATERAL (
     WHERE t.order_id = o.id AND (NOT t.superseded OR t.id = o.paid_by_id)
     ORDER BY (t.id = o.paid_by_id) DESC NULLS LAST, t.id DESC LIMIT 1
 ) t ON true
+LEFT JOIN LATERAL (
+    SELECT sum(x.amount_fen)::bigint AS fen, bool_and(x.refunded_fen + x.reserved_fen >= x.amount_fen) AS is_going,
+           CASE WHEN bool_and(x.refunded_fen = x.amount_fen) THEN max(
+               (SELECT max(r.ended_at) FROM payments_refund r WHERE r.transaction_id = x.id)
+           ) END AS back_at
+    FROM payments_transaction x
+    WHERE x.order_id = o.id AND x.state = 'paid' AND x.id IS DISTINCT FROM o.paid_by_id
+) s ON true
 WHERE o.token = %(token)s
 """
 # What Alipay's codes say to a buyer. Source: dossier 2, error codes of precreate and pay.
@@ -58,9 +63,6 @@ class PayState(StrEnum):
     PAID_LATE = "paid_late"  # 5.11
     REFUSED = "refused"  # 5.8
     IN_DOUBT = "in_doubt"  # 5.9
-
-
-FINAL = frozenset({PayState.PAID, PayState.PAID_TWICE, PayState.PAID_LATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,21 @@ class Paying:
     heard_at: datetime | None
     heard_status: str | None
     next_check_at: datetime | None
-    has_surplus: bool
+    late: bool | None
+    surplus_fen: int | None
+    surplus_is_going: bool | None
+    surplus_back_at: datetime | None
     refusal_code: str | None
     now: datetime
 
     @property
     def total(self) -> Money:
         return Money(self.total_fen)
+
+    @property
+    def surplus(self) -> Money | None:
+        """Money beyond the order: late, or paid a second time. None for none."""
+        return Money(self.surplus_fen) if self.surplus_fen else None
 
     @property
     def number_tail(self) -> str:
@@ -110,9 +120,9 @@ class Paying:
     def state(self) -> PayState:
         """The one state this page is in: facts first, then clocks, then what the buyer asked."""
         if self.order_state == Order.State.CLOSED:
-            return PayState.PAID_LATE if self.has_surplus else self._over()
+            return PayState.PAID_LATE if self.surplus else self._over()
         if self.order_state != Order.State.AWAITING_PAYMENT:
-            return PayState.PAID_TWICE if self.has_surplus else PayState.PAID
+            return PayState.PAID_TWICE if self.surplus else PayState.PAID
         if self.attempt_id is None:
             return PayState.EXPIRED if self.now >= self.expires_at else PayState.CHOOSING
         if self.attempt_state == Transaction.State.CLOSED:
@@ -217,7 +227,7 @@ class Paying:
         checked = self.heard_at if state in (PayState.NOT_SEEN, PayState.EXPIRED) else None
         shown = (
             state, self.order_state, self.attempt_id, self.qr_code, self.expires_at, self.may_pay, self.may_extend,
-            self.is_slow, self.answer_by, checked,
+            self.is_slow, self.answer_by, checked, self.surplus_fen, self.surplus_is_going, self.surplus_back_at,
         )  # fmt: skip
         return f"{zlib.crc32(repr(shown).encode()):08x}"
 
@@ -225,8 +235,10 @@ class Paying:
     def next_ms(self) -> int:
         """When the page should look again; 0 when nothing can change any more."""
         state, age = self.state, self.attempt_age
-        if state in FINAL:
+        if state is PayState.PAID or self.surplus_back_at is not None:
             return 0
+        if self.surplus:
+            return 5_000
         if state in (PayState.EXPIRED, PayState.CLOSED, PayState.CANCELLED):
             return 30_000
         if state is PayState.IN_DOUBT:

@@ -264,3 +264,18 @@ def test_late_goods_are_taken_again_unless_the_buyer_cancelled(make_variant, mer
 
     assert (stock.retake(late.pk), stock.retake(cancelled.pk)) == (True, False)
     assert stock_of(variant) == (2, 1)
+
+
+@pytest.mark.parametrize("change", [{"price_fen": 12801}, {"price_fen": 12799}, {"is_listed": False}])
+def test_late_goods_are_not_taken_at_another_price_or_when_no_longer_sold(make_variant, merchant, change):
+    variant = make_variant(stock=2)
+    order = place_order(
+        lines=[Line("x", Money(12800), sku=variant.sku)], title="x", language="en", caller="t", now=database_now()
+    )
+    StockHold.objects.create(order=order, variant=variant, quantity=1, state=StockHold.State.RELEASED)
+    type(variant).objects.filter(pk=variant.pk).update(**change)
+
+    assert not stock.retake(order.pk)
+    assert stock_of(variant) == (2, 0)
+    type(variant).objects.filter(pk=variant.pk).update(price_fen=12800, is_listed=True)
+    assert stock.retake(order.pk)

@@ -17,7 +17,6 @@ from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
 from payments.money import Money
 from payments.services.receive_notice import receive_notice
-from payments.services.relay_outbox import relay_outbox
 from payments.services.settle import Settled, settle
 from tests.conftest import make_merchant
 
@@ -156,8 +155,6 @@ def test_two_payments_for_one_order_in_one_batch_pay_it_once(hear, says, order, 
 
     assert sorted(hear(*batch)) == sorted([PAYS, SURPLUS])
     assert sorted(credit for _, credit, _ in ledger()) == ["money_in_cases", "sales"]
-    relay_outbox(limit=10)
-    assert [case.kind for case in Case.objects.open()] == [Case.Kind.SURPLUS]
 
 
 def test_a_second_payment_is_booked_and_becomes_a_case(hear, says, order, make_attempt):
@@ -181,8 +178,6 @@ def test_money_that_arrives_after_closing_is_booked_all_the_same(hear, says, ord
     order.refresh_from_db()
     assert (closed.state, closed.late, order.state) == ("paid", True, "closed")
     assert ledger() == [("alipay_receivable", "money_in_cases", 8880)]
-    relay_outbox(limit=10)
-    assert Case.objects.get().kind == Case.Kind.SURPLUS
 
 
 def test_paid_beats_closed_while_the_order_still_waits(hear, says, order, make_attempt):
