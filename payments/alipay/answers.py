@@ -1,11 +1,25 @@
 """Gateway answers as typed results: the body of one call in, done / certainly not / unknown out."""
 
 from payments.alipay.envelope import Node, read_answer
-from payments.alipay.facts import Cancelled, Refunded, TradeFacts, TradeStatus, amount_of, status_of, time_of
+from payments.alipay.facts import (
+    BillLink,
+    Cancelled,
+    DepositBack,
+    Refunded,
+    TradeFacts,
+    TradeStatus,
+    amount_of,
+    deposit_back_of,
+    status_of,
+    time_of,
+)
 from payments.alipay.keys import Credentials
 from payments.alipay.outcomes import (
+    BILL_LINK,
     CANCEL,
     CLOSE,
+    CREATE,
+    PAY,
     PRECREATE,
     QUERY,
     REFUND,
@@ -14,6 +28,7 @@ from payments.alipay.outcomes import (
     Done,
     Next,
     Unknown,
+    normalised,
     refusal,
 )
 from payments.errors import BadSignature, MalformedAnswer
@@ -26,6 +41,29 @@ def read_precreate(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[
     if not isinstance(node, Node):
         return node
     return Done(node.text("qr_code")) if node.text("qr_code") else Unknown("an answer without a QR code")
+
+
+def read_pay(body: bytes, *, who: Credentials, out_trade_no: str, total: Money) -> Done[str] | CertainlyNot | Unknown:
+    """The trade_no of a payment by barcode. A debit may still be taken back: only a query makes it a fact.
+
+    Unknown with Next.WAIT: the buyer must type a password; query every few seconds, and cancel at the end of patience.
+    """
+    node = _accepted(body, PAY, who, out_trade_no)
+    if not isinstance(node, Node):
+        return node
+    if not node.text("trade_no"):
+        return Unknown("a payment without a trade_no")
+    if node.text("total_amount") and amount_of(node.text("total_amount")) != total:
+        return Unknown(f"a payment of {node.text('total_amount')!r}, not of {total.to_yuan()}", Next.ALERT)
+    return Done(node.text("trade_no"))
+
+
+def read_create(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[str] | CertainlyNot | Unknown:
+    """The trade_no that a page inside Alipay hands to its cashier."""
+    node = _accepted(body, CREATE, who, out_trade_no)
+    if not isinstance(node, Node):
+        return node
+    return Done(node.text("trade_no")) if node.text("trade_no") else Unknown("a trade without a trade_no")
 
 
 def read_close(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[str] | CertainlyNot | Unknown:
@@ -88,7 +126,7 @@ def read_refund_query(
     said = amount_of(node.text("refund_amount"))
     if said is None or amount not in (None, said):
         return Unknown(f"a refund of {node.text('refund_amount')!r}, not of {amount}")
-    return Done(Refunded(node.text("trade_no"), said, None))
+    return Done(Refunded(node.text("trade_no"), said, None, _to_the_bank(node, out_trade_no, out_request_no)))
 
 
 def read_cancel(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Cancelled] | CertainlyNot | Unknown:
@@ -102,6 +140,26 @@ def read_cancel(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Can
     return Done(Cancelled(node.text("trade_no"), was_paid=action == "refund"))
 
 
+def read_bill_link(body: bytes, *, who: Credentials) -> Done[BillLink] | CertainlyNot | Unknown:
+    """Where a day's bill lies for the next thirty seconds. "No data" is an answer: that day is empty."""
+    node = _genuine(body, BILL_LINK, who, empty="NO_BILL_DATA")
+    if not isinstance(node, Node):
+        return node
+    if node.text("code") != "10000":
+        return Done(BillLink("", is_empty=True))
+    if not node.text("bill_download_url"):
+        return Unknown("an answer without a link")
+    return Done(BillLink(node.text("bill_download_url"), node.text("bill_file_code") == "EMPTY_DATA_WITH_BILL_FILE"))
+
+
+def _to_the_bank(node: Node, out_trade_no: str, out_request_no: str) -> DepositBack | None:
+    """How far a refund to a bank card has come, where it was asked for and the answer tells."""
+    info = node.fields.get("deposit_back_info")
+    if not isinstance(info, dict) or not info.get("dback_status"):
+        return None
+    return deposit_back_of({**info, "trade_no": node.text("trade_no")}, out_trade_no, out_request_no)
+
+
 def _accepted(body: bytes, method: str, who: Credentials, out_trade_no: str) -> Node | CertainlyNot | Unknown:
     """The node of a genuine success about this number; else what stands in its place."""
     node = _genuine(body, method, who)
@@ -110,10 +168,17 @@ def _accepted(body: bytes, method: str, who: Credentials, out_trade_no: str) -> 
     return node
 
 
-def _genuine(body: bytes, method: str, who: Credentials) -> Node | CertainlyNot | Unknown:
-    """The node of a genuine success; else what stands in its place."""
+def _genuine(body: bytes, method: str, who: Credentials, *, empty: str = "") -> Node | CertainlyNot | Unknown:
+    """The node of a genuine success; else what stands in its place.
+
+    empty  a sub_code that says "there is nothing", which is success too
+    """
     try:
         node = read_answer(body, method=method, who=who)
-    except (BadSignature, MalformedAnswer) as error:
-        return Unknown(f"{type(error).__name__}: {error}")
+    except BadSignature as error:
+        return Unknown(f"BadSignature: {error}", Next.ALERT)
+    except MalformedAnswer as error:
+        return Unknown(f"MalformedAnswer: {error}")
+    if empty and node.is_signed and node.text("code") == "40004" and normalised(node.text("sub_code")) == empty:
+        return node
     return refusal(node, method=method) or node

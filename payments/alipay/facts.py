@@ -1,8 +1,10 @@
 """What Alipay can tell us about a trade, whichever door it came through."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from payments.alipay.clock import from_beijing
 from payments.errors import InvalidAmount
@@ -61,17 +63,57 @@ class RefundFacts:
     refunded_at: datetime | None
 
 
+class BankStatus(StrEnum):
+    """How far a refund to a bank card has come. Source: dossier 2.10."""
+
+    ARRIVED = "S"
+    FAILED = "F"
+    UNDER_WAY = "P"
+    UNREADABLE = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class DepositBack:
+    """A refund on its way from Alipay to the buyer's bank card.
+
+    acknowledged_at  when the bank took it, aware, Beijing
+    expected_at      when it is expected there; only answers tell it
+    """
+
+    out_trade_no: str
+    out_request_no: str
+    trade_no: str
+    status: BankStatus
+    amount: Money | None
+    acknowledged_at: datetime | None
+    expected_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Refunded:
     """A refund that moved money.
 
     amount          of this refund; None where the answer does not tell it
     refunded_total  all that was refunded on the trade so far; None where the answer does not tell it
+    deposit_back    where the money goes on to a bank card and this was asked for
     """
 
     trade_no: str
     amount: Money | None
     refunded_total: Money | None
+    deposit_back: DepositBack | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BillLink:
+    """Where a bill can be fetched within thirty seconds. Never stored, never logged: it opens the file to anyone.
+
+    url       empty where Alipay has no file for a day without business
+    is_empty  Alipay says that no line is in it
+    """
+
+    url: str = field(repr=False)
+    is_empty: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +128,21 @@ def status_of(word: str) -> TradeStatus:
     """One of Alipay's four words; anything else is UNREADABLE, also our own ABSENT."""
     known = (TradeStatus.WAITING, TradeStatus.PAID, TradeStatus.FINISHED, TradeStatus.CLOSED)
     return next((status for status in known if status.value == word), TradeStatus.UNREADABLE)
+
+
+def deposit_back_of(fields: Mapping[str, Any], out_trade_no: str, out_request_no: str) -> DepositBack:
+    """Read deposit_back_info of an answer, or the content of Alipay's message about it."""
+    text = {name: value for name, value in fields.items() if isinstance(value, str)}
+    word = text.get("dback_status", "")
+    return DepositBack(
+        out_trade_no=out_trade_no,
+        out_request_no=out_request_no,
+        trade_no=text.get("trade_no", ""),
+        status=BankStatus(word) if word in ("S", "F", "P") else BankStatus.UNREADABLE,
+        amount=amount_of(text.get("dback_amount", "")),
+        acknowledged_at=time_of(text.get("bank_ack_time", "")),
+        expected_at=time_of(text.get("est_bank_receipt_time", "")),
+    )
 
 
 def amount_of(text: str) -> Money | None:

@@ -4,19 +4,20 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from urllib.parse import urlencode
 
 from payments.alipay.clock import to_beijing
 from payments.alipay.encryption import ENCRYPT_TYPE, encrypted
 from payments.alipay.keys import Credentials
-from payments.alipay.outcomes import CANCEL, CLOSE, PRECREATE, QUERY, REFUND, REFUND_QUERY
+from payments.alipay.outcomes import BILL_LINK, CANCEL, CLOSE, CREATE, PAY, PRECREATE, QUERY, REFUND, REFUND_QUERY
 from payments.alipay.signing import SIGN_TYPE, request_text, sign
 from payments.money import Money
 
 PAGE_PAY, WAP_PAY, APP_PAY = "alipay.trade.page.pay", "alipay.trade.wap.pay", "alipay.trade.app.pay"
 CARRIED_BY_BUYERS = frozenset({PAGE_PAY, WAP_PAY, APP_PAY})
 LONGEST_SUBJECT = 256
+_BANK_NEWS: dict[str, str | list[str]] = {"query_options": ["deposit_back_info"]}
 _FORBIDDEN_IN_SUBJECT = re.compile(r"[/=&\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -24,12 +25,12 @@ _FORBIDDEN_IN_SUBJECT = re.compile(r"[/=&\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\u
 class Request:
     """One question or order to Alipay, unsigned.
 
-    biz                      what goes into biz_content; texts, already in Alipay's form
+    biz                      what goes into biz_content: texts and lists of them, already in Alipay's form
     notify_url, return_url   common parameters; empty ones are not sent, for an empty one breaks the signature
     """
 
     method: str
-    biz: Mapping[str, str]
+    biz: Mapping[str, str | list[str]]
     notify_url: str = ""
     return_url: str = ""
 
@@ -54,7 +55,12 @@ class Signed:
 
     def browser_url(self, gateway: str) -> str:
         """The address a buyer's browser opens for page pay and wap pay."""
-        return f"{gateway}?{self.query}&{self.body}"
+        return f"{gateway}?{self.order_string}"
+
+    @property
+    def order_string(self) -> str:
+        """What a phone's app hands to Alipay's app."""
+        return f"{self.query}&{self.body}"
 
 
 def signed(request: Request, *, who: Credentials, at: datetime) -> Signed:
@@ -124,6 +130,54 @@ def precreate(
     return Request(PRECREATE, {**biz, "product_code": product_code} if product_code else biz, notify_url)
 
 
+def app_pay(*, out_trade_no: str, total: Money, title: str, time_expire: datetime, notify_url: str) -> Request:
+    """Alipay's app, opened by the shop's own app; see `Signed.order_string`. What the app reports proves nothing."""
+    biz = {**_trade(out_trade_no, total, title, time_expire), "product_code": "QUICK_MSECURITY_PAY"}
+    return Request(APP_PAY, biz, notify_url)
+
+
+def pay(
+    *,
+    out_trade_no: str,
+    total: Money,
+    title: str,
+    time_expire: datetime,
+    notify_url: str,
+    auth_code: str,
+    terminal: str = "",
+) -> Request:
+    """Take money by the barcode a buyer shows at the counter. auth_code is good for one try, and never logged.
+
+    terminal  the till's number, at most 32 characters; it stands in the bill
+    """
+    scene = "security_code" if auth_code.startswith("fp") else "bar_code"
+    biz = {**_trade(out_trade_no, total, title, time_expire), "auth_code": auth_code, "scene": scene}
+    return Request(PAY, {**biz, "terminal_id": terminal} if terminal else biz, notify_url)
+
+
+def create(
+    *,
+    out_trade_no: str,
+    total: Money,
+    title: str,
+    time_expire: datetime,
+    notify_url: str,
+    buyer_open_id: str = "",
+    buyer_id: str = "",
+    op_app_id: str = "",
+) -> Request:
+    """Make a trade for a page that runs inside Alipay (JSAPI). The buyer is named by one of the two numbers.
+
+    op_app_id  the mini program's APPID, where one opens the cashier
+    """
+    assert bool(buyer_open_id) != bool(buyer_id), "one of the two names the buyer"
+    biz = {
+        **_trade(out_trade_no, total, title, time_expire), "product_code": "JSAPI_PAY", "buyer_open_id": buyer_open_id,
+        "buyer_id": buyer_id, "op_app_id": op_app_id,
+    }  # fmt: skip
+    return Request(CREATE, _filled(biz), notify_url)
+
+
 def query(out_trade_no: str) -> Request:
     return Request(QUERY, {"out_trade_no": out_trade_no})
 
@@ -132,8 +186,18 @@ def close(out_trade_no: str) -> Request:
     return Request(CLOSE, {"out_trade_no": out_trade_no})
 
 
-def refund(*, out_trade_no: str, out_request_no: str, amount: Money, trade_no: str = "", reason: str = "") -> Request:
+def refund(
+    *,
+    out_trade_no: str,
+    out_request_no: str,
+    amount: Money,
+    trade_no: str = "",
+    reason: str = "",
+    deposit_back: bool = False,
+) -> Request:
     """Give money back, at most once per out_request_no: a repeat must carry the same number and amount.
+
+    deposit_back  have Alipay report when the money reaches a bank card
 
     trade_no wins over out_trade_no where both are named. Keep three seconds between two refunds of one trade.
     Source: dossier 2.9.
@@ -142,18 +206,33 @@ def refund(*, out_trade_no: str, out_request_no: str, amount: Money, trade_no: s
         "out_trade_no": out_trade_no, "trade_no": trade_no, "out_request_no": out_request_no,
         "refund_amount": amount.to_yuan(), "refund_reason": reason[:LONGEST_SUBJECT],
     }  # fmt: skip
-    return Request(REFUND, {name: value for name, value in biz.items() if value})
+    return Request(REFUND, _filled(biz) | (_BANK_NEWS if deposit_back else {}))
 
 
-def refund_query(*, out_trade_no: str, out_request_no: str, trade_no: str = "") -> Request:
-    """What became of one refund; ask ten seconds after the refund at the earliest. Source: dossier 2.10."""
-    biz = {"out_trade_no": out_trade_no, "trade_no": trade_no, "out_request_no": out_request_no}
-    return Request(REFUND_QUERY, {name: value for name, value in biz.items() if value})
+def refund_query(*, out_trade_no: str, out_request_no: str, trade_no: str = "", deposit_back: bool = False) -> Request:
+    """What became of one refund; ask ten seconds after the refund at the earliest. Source: dossier 2.10.
+
+    deposit_back  also how far the money is on its way to a bank card
+    """
+    biz = {
+        "out_trade_no": out_trade_no, "trade_no": trade_no, "out_request_no": out_request_no,
+    }  # fmt: skip
+    return Request(REFUND_QUERY, _filled(biz) | (_BANK_NEWS if deposit_back else {}))
 
 
 def cancel(out_trade_no: str) -> Request:
     """End a face-to-face trade whose outcome is unknown: unpaid is closed, paid is refunded. Source: dossier 2.8."""
     return Request(CANCEL, {"out_trade_no": out_trade_no})
+
+
+def bill_link(*, bill_type: str, day: date) -> Request:
+    """Where the bill of one past Beijing day lies: "trade" or "signcustomer". The link lives 30 s. Source: dossier 2.11."""
+    return Request(BILL_LINK, {"bill_type": bill_type, "bill_date": f"{day:%Y-%m-%d}", "secure": "true"})
+
+
+def _filled(biz: Mapping[str, str]) -> dict[str, str | list[str]]:
+    """Without what is empty: Alipay takes an empty value for one."""
+    return {name: value for name, value in biz.items() if value}
 
 
 def _trade(out_trade_no: str, total: Money, title: str, time_expire: datetime) -> dict[str, str]:

@@ -17,7 +17,7 @@ from payments import gateway
 from payments.alipay import requests
 from payments.alipay.answers import read_refund, read_refund_query
 from payments.alipay.facts import Refunded
-from payments.alipay.outcomes import REQUEST_REFUSED, CertainlyNot, Done, Next, Unknown
+from payments.alipay.outcomes import OUR_FAULT, CertainlyNot, Done, Next, Unknown
 from payments.models import AuditEvent, Case, Refund, Transaction
 from payments.models.clock import database_now
 from payments.services.refund import fail_refund, lock, settle_refund
@@ -104,7 +104,7 @@ def _after_sending(refund: Refund, result: Done[Refunded] | CertainlyNot | Unkno
         case CertainlyNot(code, sub_code, Next.TOP_UP):
             _open_case(refund, f"{code} {sub_code}", evidence)
             _go_on(refund, in_doubt=refund.in_doubt)
-        case CertainlyNot(code, sub_code) if code in REQUEST_REFUSED:  # our keys or contract, not this refund
+        case CertainlyNot(code, sub_code) if code in OUR_FAULT:  # our keys or contract, not this refund
             Case.objects.open_once(Case.Kind.REFUSED_CALL, f"refunds:{code} {sub_code}", evidence=evidence)
             _go_on(refund, in_doubt=refund.in_doubt)
         case CertainlyNot(code, sub_code, Next.BY_HAND | Next.ALERT) if not refund.in_doubt:

@@ -6,7 +6,8 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -170,3 +171,46 @@ def test_what_a_buyer_carries_is_never_encrypted():
 
     assert "encrypt_type" not in params
     assert json.loads(params["biz_content"])["out_trade_no"] == "1"
+
+
+COMMON: dict[str, Any] = {
+    "out_trade_no": "A1", "total": Money(8880), "title": "龙井", "time_expire": AT, "notify_url": "https://shop.example/n",
+}  # fmt: skip
+
+
+def test_an_app_is_handed_one_signed_string():
+    signed = requests.signed(requests.app_pay(**COMMON), who=WHO, at=AT)
+
+    params = dict(parse_qsl(signed.order_string))
+    assert json.loads(params["biz_content"])["product_code"] == "QUICK_MSECURITY_PAY"
+    assert "return_url" not in params
+    assert verifies(request_text(params).encode(), params["sign"], [KEY.public_key()])
+
+
+@pytest.mark.parametrize(("code", "scene"), [("286912345678901234", "bar_code"), ("fp01" + "0" * 31, "security_code")])
+def test_the_scene_follows_from_the_code_the_buyer_shows(code: str, scene: str):
+    biz = json.loads(requests.pay(**COMMON, auth_code=code, terminal="T1").biz_content)
+
+    assert (biz["auth_code"], biz["scene"], biz["terminal_id"]) == (code, scene, "T1")
+
+
+def test_a_trade_inside_alipay_names_its_buyer_and_nothing_empty():
+    biz = json.loads(requests.create(**COMMON, buyer_open_id="074a1Cc").biz_content)
+
+    assert (biz["buyer_open_id"], biz["product_code"]) == ("074a1Cc", "JSAPI_PAY")
+    assert all(biz.values())
+
+
+def test_a_bill_is_asked_for_by_day_and_over_https():
+    assert json.loads(requests.bill_link(bill_type="trade", day=date(2026, 11, 22)).biz_content) == {
+        "bill_type": "trade", "bill_date": "2026-11-22", "secure": "true",
+    }  # fmt: skip
+
+
+def test_news_of_the_bank_are_asked_for_only_where_wanted():
+    for make in (
+        lambda **more: requests.refund(out_trade_no="A1", out_request_no="R1", amount=Money(1), **more),
+        lambda **more: requests.refund_query(out_trade_no="A1", out_request_no="R1", **more),
+    ):
+        assert "query_options" not in json.loads(make().biz_content)
+        assert json.loads(make(deposit_back=True).biz_content)["query_options"] == ["deposit_back_info"]
