@@ -49,6 +49,14 @@ def send_unpaid(message: dict[str, Any]) -> None:
             mail.send()
 
 
+def send_on_its_way(message: dict[str, Any]) -> None:
+    """ "Your order is on its way", with who brings it."""
+    order = Order.objects.select_related("delivery").get(pk=message["order_id"])
+    mail = _about(order, "sent", message, page="checkout:order")
+    if mail is not None:
+        mail.send()
+
+
 def send_doubt(message: dict[str, Any]) -> None:
     """ "We are checking your payment; don't pay again", ten minutes into a doubt that is not over."""
     order = Order.objects.get(pk=message["order_id"])

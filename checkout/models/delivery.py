@@ -1,6 +1,7 @@
 """To whom and where an order goes, and how far it has come: an axis of its own beside the order's money."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -8,6 +9,21 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import SealedField, internal, personal, public
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def mark_sent(self, order_id: int, *, carrier: str) -> bool:
+        """On its way. True for the one caller who did it: only what is paid and being prepared is sent."""
+        moved = self.filter(pk=order_id, state=Delivery.State.PREPARING).update(
+            state=Delivery.State.SENT, sent_at=Now(), carrier=carrier
+        )
+        return moved == 1
+
+    def mark_delivered(self, order_id: int) -> bool:
+        moved = self.filter(pk=order_id, state=Delivery.State.SENT).update(
+            state=Delivery.State.DELIVERED, delivered_at=Now()
+        )
+        return moved == 1
 
 
 class Delivery(models.Model):
@@ -33,9 +49,12 @@ class Delivery(models.Model):
     carrier = public(models.CharField(_("carrier and number"), max_length=80, blank=True, default=""))
     created_at = public(models.DateTimeField(_("created"), db_default=Now()))
 
+    objects: ClassVar[DeliveryQuerySet] = DeliveryQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
+
     class Meta:
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
+        permissions = (("send_delivery", "Can send parcels"),)
         indexes = (models.Index(fields=["buyer", "-order"], name="delivery_by_buyer"),)
 
     def __str__(self) -> str:

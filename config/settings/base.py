@@ -224,6 +224,7 @@ OUTBOX_HANDLERS = {
         "checkout.mails.send_unpaid",
     ],
     "order.placed": ["checkout.mails.send_awaiting"],
+    "order.sent": ["checkout.mails.send_on_its_way"],
     "attempt.refused": ["checkout.services.place_purchase.remind_now"],
     "attempt.in_doubt": ["checkout.mails.send_doubt"],
     "goods.back": ["checkout.mails.send_back_in_stock"],

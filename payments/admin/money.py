@@ -4,9 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
+from payments.admin import by_hand
 from payments.models import (
     AuditEvent,
     Case,
@@ -72,6 +74,18 @@ class OrderAdmin(ReadOnlyAdmin):
     search_fields = ("number", "title", "transactions__out_trade_no", "transactions__trade_no")
     inlines = (LineInline, TransactionInline)
     exclude = ("token", "contact_email", "seal_id")
+    change_form_template = "admin/payments/order/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        record = self.admin_site.admin_view(by_hand.record)
+        return [path("<int:order_id>/record/", record, name="payments_order_record"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        order = self.get_object(request, object_id)
+        may = order is not None and by_hand.may_record(request, order)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "may_record": may})
 
 
 @admin.register(Transaction)

@@ -16,10 +16,11 @@ MONEY = (
 GOODS = ("category", "product", "variant", "stock")
 LOOK = tuple(f"payments.view_{model}" for model in MONEY)
 KEEP_GOODS = tuple(f"checkout.{action}_{model}" for model in GOODS for action in ("view", "add", "change", "delete"))
+SERVE = ("checkout.view_delivery", "checkout.send_delivery", "checkout.view_question")  # who packs and answers
 
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": LOOK,
-    "support": (*LOOK, "payments.ask_alipay", "payments.request_refund", "payments.work_case"),
+    "support": (*LOOK, *SERVE, "payments.ask_alipay", "payments.request_refund", "payments.work_case"),
     "cashier": (*LOOK, "payments.charge_counter", "payments.record_payment"),
     "finance": (
         *LOOK, "payments.ask_alipay", "payments.request_refund", "payments.record_payment", "payments.work_case",
@@ -28,7 +29,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "approver": (*LOOK, "payments.ask_alipay", "payments.approve_refund", "payments.write_off_case"),
     "catalogue manager": KEEP_GOODS,
     "owner": (
-        *LOOK, *KEEP_GOODS, "payments.ask_alipay", "payments.request_refund", "payments.approve_refund",
+        *LOOK, *KEEP_GOODS, *SERVE, "payments.ask_alipay", "payments.request_refund", "payments.approve_refund",
         "payments.record_payment", "payments.charge_counter", "payments.work_case", "payments.write_off_case",
         "payments.view_user", "payments.add_user", "payments.change_user", "auth.view_group",
     ),

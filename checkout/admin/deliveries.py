@@ -1,0 +1,101 @@
+"""Parcels and questions: who serves buyers sees where a parcel goes, sends it, and reads what was asked."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from checkout.models import Delivery, Question
+from checkout.services.send_delivery import confirm_arrival, send_delivery
+from payments.admin.money import ReadOnlyAdmin
+
+State = Delivery.State
+
+
+class SendForm(forms.Form):
+    carrier = forms.CharField(
+        label=_("carrier and number"), max_length=80, required=False, help_text=_("The buyer reads it.")
+    )
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("order", "state", "created_at", "sent_at", "delivered_at", "carrier")
+    list_filter = ("state", "created_at")
+    search_fields = ("order__number", "carrier")
+    list_select_related = ("order",)
+    ordering = ("-order_id",)
+    fields = readonly_fields = (
+        "order", "buyer", "name", "mobile", "region", "address", "note", "state", "created_at", "sent_at", "delivered_at",
+        "carrier",
+    )  # fmt: skip
+    change_form_template = "admin/checkout/delivery/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path("<int:order_id>/send/", self.admin_site.admin_view(self.send), name="checkout_delivery_send"),
+            path("<int:order_id>/arrived/", self.admin_site.admin_view(self.arrived), name="checkout_delivery_arrived"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        delivery = self.get_object(request, object_id)
+        state = delivery.state if delivery and request.user.has_perm("checkout.send_delivery") else ""
+        shown = {"may_send": state == State.PREPARING, "may_confirm": state == State.SENT}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
+
+    def send(self, request: HttpRequest, order_id: int) -> HttpResponse:
+        _check_right(request)
+        form = SendForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            return self._done(request, order_id, send_delivery(
+                order_id, carrier=form.cleaned_data["carrier"], actor=f"staff:{request.user.pk}"
+            ))  # fmt: skip
+        return self._step(request, order_id, form, gettext("Send it"), gettext("The buyer gets a mail at once."))
+
+    def arrived(self, request: HttpRequest, order_id: int) -> HttpResponse:
+        _check_right(request)
+        if request.method == "POST":
+            return self._done(request, order_id, confirm_arrival(order_id, actor=f"staff:{request.user.pk}"))
+        effect = gettext("The order page says so from now on; no mail is sent.")
+        return self._step(request, order_id, forms.Form(), gettext("It has arrived"), effect)
+
+    def _step(self, request: HttpRequest, order_id: int, form: forms.Form, press: str, effect: str) -> HttpResponse:
+        delivery = get_object_or_404(Delivery.objects.select_related("order"), pk=order_id)
+        return TemplateResponse(request, "admin/one_step.html", {
+            **self.admin_site.each_context(request), "title": press, "press": press, "effect": effect, "form": form,
+            "record": delivery.order, "back": self._page(order_id),
+        })  # fmt: skip
+
+    def _done(self, request: HttpRequest, order_id: int, done: bool) -> HttpResponse:
+        if done:
+            messages.success(request, gettext("Done."))
+        else:
+            messages.error(request, gettext("Nothing was changed: its state is another one now."))
+        return HttpResponseRedirect(self._page(order_id))
+
+    def _page(self, order_id: int) -> str:
+        return reverse("admin:checkout_delivery_change", args=[order_id])
+
+
+def _check_right(request: HttpRequest) -> None:
+    if not request.user.has_perm("checkout.send_delivery"):
+        raise PermissionDenied
+
+
+@admin.register(Question)
+class QuestionAdmin(ReadOnlyAdmin):
+    list_display = ("order", "asked_at")
+    list_filter = ("asked_at",)
+    search_fields = ("order__number",)
+    list_select_related = ("order",)
+    fields = readonly_fields = ("order", "asked_at", "text", "email")
