@@ -1,5 +1,6 @@
 """What is for sale, in both languages. A variant is what one puts into a cart: it has the price and the stock."""
 
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from payments.fields import public
 from payments.money import Money
 
+PICTURE_WIDTHS = (480, 960)
 MOST_FEN = 10_000_000_00  # no single thing costs more; keeps every sum far from what a column can hold
 sku_shape = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z", _("Letters, digits, dots and hyphens, 40 at most."))
 
@@ -20,6 +22,12 @@ sku_shape = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z", _("Letters, d
 def in_language(zh: str, en: str) -> str:
     """The text for the reader; where one language is empty, the other serves both."""
     return (zh or en) if (get_language() or "zh").startswith("zh") else (en or zh)
+
+
+def size_name(name: str, width: int) -> str:
+    """Where the copy of an upload lies: "goods/ab12.jpg" at 480 is "goods/ab12-480.webp"."""
+    path = PurePosixPath(name)
+    return str(path.with_name(f"{path.stem}-{width}.webp"))
 
 
 class Category(models.Model):
@@ -91,6 +99,17 @@ class Product(models.Model):
     @property
     def text(self) -> str:
         return in_language(self.text_zh, self.text_en)
+
+    @property
+    def unit(self) -> str:
+        """What the lowest price buys, "50 克"; only known of products that the shop window asked for."""
+        return in_language(getattr(self, "unit_zh", "") or "", getattr(self, "unit_en", "") or "")
+
+    @property
+    def pictures(self) -> dict[int, str]:
+        """Addresses of the upload's copies by their width in pixels."""
+        store, name = self.picture.storage, str(self.picture.name)
+        return {width: store.url(size_name(name, width)) for width in PICTURE_WIDTHS}
 
 
 class Variant(models.Model):

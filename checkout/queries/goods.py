@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from django.db.models import F, IntegerField, Min, Q, QuerySet, Sum
+from django.db.models import F, IntegerField, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from checkout.models import Category, Product, Variant
@@ -19,13 +19,17 @@ FEW = 5
 def window(
     *, category: Category | None = None, words: str = "", in_stock: bool = False, sort: str = ""
 ) -> QuerySet[Product]:
-    """Listed products, each with `from_fen`, `to_fen_differs` and `free` (pieces of all its variants). One query.
+    """Listed products, each with its lowest price `from_fen` and that variant's `unit_zh` and `unit_en`, the number of
+    its `kinds`, and `free` pieces of them all. One query.
 
     words  each must occur in a name or the one-line text, in either language
     """
     listed = Q(variants__is_listed=True)
+    cheapest = Variant.objects.filter(product=OuterRef("pk"), is_listed=True).order_by("price_fen", "pk")
     found = Product.objects.filter(is_listed=True).annotate(
         from_fen=Min("variants__price_fen", filter=listed),
+        unit_zh=Subquery(cheapest.values("name_zh")[:1]),
+        unit_en=Subquery(cheapest.values("name_en")[:1]),
         kinds=Coalesce(Sum(1, filter=listed, output_field=IntegerField()), 0),
         free=Coalesce(Sum(F("variants__stock__on_hand") - F("variants__stock__held"), filter=listed), 0),
     )

@@ -2,7 +2,6 @@
 
 import io
 import secrets
-from pathlib import PurePosixPath
 from typing import IO
 
 from django.core.files.base import ContentFile
@@ -11,10 +10,10 @@ from django.utils.translation import gettext as _
 from PIL import Image, ImageOps
 
 from checkout.errors import CheckoutError
+from checkout.models.catalogue import PICTURE_WIDTHS, size_name
 
 MOST_BYTES = 5 * 1024 * 1024
 MOST_PX = 6_000  # of either side: 36 megapixels at most are ever decoded
-WIDTHS = (480, 960)
 ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
 
@@ -44,7 +43,7 @@ def write_sizes(picture: FieldFile) -> list[str]:
         image = ImageOps.exif_transpose(_opened(file))
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     names = []
-    for width in WIDTHS:
+    for width in PICTURE_WIDTHS:
         copy, out = image.copy(), io.BytesIO()
         copy.thumbnail((width, MOST_PX))
         copy.save(out, "WEBP", quality=82, method=4)
@@ -52,12 +51,6 @@ def write_sizes(picture: FieldFile) -> list[str]:
         picture.storage.delete(name)
         names.append(picture.storage.save(name, ContentFile(out.getvalue())))
     return names
-
-
-def size_name(name: str, width: int) -> str:
-    """Where the copy of an upload lies: "goods/ab12.jpg" at 480 is "goods/ab12-480.webp"."""
-    path = PurePosixPath(name)
-    return str(path.with_name(f"{path.stem}-{width}.webp"))
 
 
 def _opened(file: IO[bytes]) -> Image.Image:

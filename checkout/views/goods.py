@@ -1,5 +1,6 @@
 """The shop window: catalogue with search and filters, and one product."""
 
+from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -34,6 +35,7 @@ def product(request: HttpRequest, slug: str) -> HttpResponse:
     kinds = [{"variant": each, "free": free} for each, free in variants]
     chosen = request.GET.get("kind", "")
     response = render(request, "checkout/product.html", {
+        "delivery_fen": settings.SHOP_DELIVERY_FEN, "free_from_fen": settings.SHOP_DELIVERY_FREE_FROM_FEN,
         "product": shown, "kinds": kinds, "few": FEW, "chosen": chosen,
         "sold_out": not any(free for _, free in variants),
         "first": next((each.sku for each, free in variants if free), ""),

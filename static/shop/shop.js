@@ -1,6 +1,17 @@
-/* Comfort on shop pages: steps of a quantity, one press per order. Everything works without it. */
+/* Comfort on shop pages: words said aloud, steps of a quantity, one press per order. Everything works without it. */
 (() => {
   "use strict";
+  const live = document.querySelector("[role=status]");
+  // What the server has to say stands in the page; moved into the empty status region it is read aloud, once.
+  setTimeout(() => {
+    for (const each of document.querySelectorAll(".said:not([role]) > p")) live.append(each);
+    for (const each of document.querySelectorAll("[data-say]")) {
+      const said = document.createElement("span");
+      said.className = "unseen";
+      said.textContent = each.textContent;
+      live.append(said);
+    }
+  }, 150);
   for (const button of document.querySelectorAll("[data-step]")) {
     const field = button.parentElement.querySelector("input");
     button.hidden = false;
