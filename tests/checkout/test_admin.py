@@ -11,8 +11,8 @@ from django.urls import reverse
 from PIL import Image
 
 from checkout.models import Category, Product, Stock, Variant
+from checkout.models.catalogue import size_name
 from checkout.sample_shop import seed_shop
-from checkout.services.pictures import size_name
 from payments.models import User
 from tests.conftest import enter
 

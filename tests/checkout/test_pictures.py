@@ -8,7 +8,8 @@ from django.core.files.storage import default_storage
 from PIL import Image
 
 from checkout.models import Product
-from checkout.services.pictures import MOST_BYTES, PictureRefused, check_picture, size_name, write_sizes
+from checkout.models.catalogue import size_name
+from checkout.services.pictures import MOST_BYTES, PictureRefused, check_picture, write_sizes
 
 
 def picture(width=1600, height=1200, kind="JPEG", mode="RGB", **more) -> bytes:

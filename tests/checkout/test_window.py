@@ -1,6 +1,7 @@
 """The shop window: search, filters, stock in words, and no query per product."""
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -21,6 +22,30 @@ def test_the_window_says_price_and_stock_in_words(client):
     text = page(client, "/")
 
     assert all(words in text for words in ("明前龙井", "¥88.80 起", "已售完", "祁门红茶"))
+
+
+def test_a_price_says_what_it_buys(client):
+    text = page(client, "/?q=茉莉")
+
+    assert '<span class="price">¥18.00 起</span> <span class="unit">20 克小袋</span>' in text
+
+
+def test_search_engines_hear_of_one_address_per_page(client):
+    assert f'<link rel="canonical" href="{settings.SITE_URL}/goods/longjing/">' in page(
+        client, "/goods/longjing/?kind=LJ-50"
+    )
+    assert '<meta name="description" content="明前龙井 · ' in page(client, "/goods/longjing/")
+    assert "noindex" in page(client, "/?sort=price")
+    assert "noindex" not in page(client, "/category/gifts/")
+
+
+def test_an_upload_is_offered_in_two_widths_and_shown_before_the_drawing(client):
+    Product.objects.filter(slug="longjing").update(picture="goods/ab12.jpg")
+
+    assert 'srcset="/media/goods/ab12-480.webp 480w, /media/goods/ab12-960.webp 960w"' in page(
+        client, "/goods/longjing/"
+    )
+    assert "longjing.svg" not in page(client, "/goods/longjing/")
 
 
 @pytest.mark.parametrize(

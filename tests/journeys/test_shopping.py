@@ -21,7 +21,7 @@ TYPED = {
 def fill_cart(page: Page, shop: str, words: dict[str, str]) -> None:
     page.goto(f"{shop}/goods/longjing/")
     page.get_by_role("button", name=words["add"]).click()
-    expect(page.get_by_role("status")).to_contain_text("Longjing" if "Add" in words["add"] else "明前龙井")
+    expect(page.locator(".said p")).to_contain_text("Longjing" if "Add" in words["add"] else "明前龙井")
 
 
 def check_out(page: Page, shop: str, words: dict[str, str]) -> None:
