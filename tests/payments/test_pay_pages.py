@@ -477,7 +477,7 @@ def test_nothing_leads_to_another_site(client, order, unsettled, name, target):
 
 
 @pytest.mark.rows("R07")
-def test_coming_back_a_thousand_times_makes_us_ask_once(client, order, unsettled, clocks):
+def test_coming_back_hundreds_of_times_makes_us_ask_once(client, order, unsettled, clocks):
     clocks(ask_again_s=300)  # longer than the visits take on a busy machine
     come_back(client, order)
     Transaction.objects.update(asked_at=database_now(), next_check_at=database_now() + timedelta(minutes=1))
