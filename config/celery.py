@@ -25,6 +25,7 @@ app.conf.beat_schedule |= {
         "close_due": 2,
         "send_refunds": 1,
         "lapse_refund_requests": 60,
+        "end_dead_calls": 10,
         "relay_outbox_messages": 1,
         "keep_house": 3600,
         "seal_audit": 20,

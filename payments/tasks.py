@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from payments.services import approve_refund, close, housekeeping, poll, relay_outbox
+from payments.services import approve_refund, close, housekeeping, poll, relay_outbox, sweep
 from payments.services import seal_audit as sealing
 from payments.services import send_refunds as sending
 
@@ -29,6 +29,12 @@ def send_refunds(**_from_newer_callers: object) -> None:
 def lapse_refund_requests(**_from_newer_callers: object) -> None:
     """End requests for refunds that nobody decided in time."""
     approve_refund.lapse_requests(limit=100)
+
+
+@shared_task(ignore_result=True, soft_time_limit=25)
+def end_dead_calls(**_from_newer_callers: object) -> None:
+    """End the calls of processes that died, and have what they were about asked."""
+    sweep.end_dead_calls(limit=100)
 
 
 @shared_task(ignore_result=True, soft_time_limit=25)

@@ -1,5 +1,7 @@
 """Read-only lists of orders, transactions, calls, messages, cases and the audit trail."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -22,6 +24,7 @@ from payments.models import (
     Transfer,
 )
 from payments.money import Money
+from payments.services.replay_notices import replay
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
@@ -30,7 +33,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
     list_per_page = 50
     show_full_result_count = False
     ordering = ("-pk",)  # newest first, by an index every table has
-    actions = None
+    actions: Sequence[str] | None = None
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -133,6 +136,18 @@ class InboundMessageAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "verdict", "received_at")
     search_fields = ("out_trade_no", "fingerprint")
     exclude = ("body", "seal_id")
+    actions = ("hear_again",)
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.ask_alipay")
+
+    @admin.action(description=_("Hear again: what was applied before changes nothing"), permissions=["replay"])
+    def hear_again(self, request: HttpRequest, messages: models.QuerySet[InboundMessage]) -> None:
+        counts = Counter(str(replay(message) or "still refused") for message in messages.order_by("pk"))
+        told = ", ".join(f"{outcome} {count}" for outcome, count in counts.most_common())
+        self.message_user(
+            request, _("%(count)d messages heard again: %(outcomes)s") % {"count": counts.total(), "outcomes": told}
+        )
 
 
 @admin.register(Case)

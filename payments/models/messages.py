@@ -55,6 +55,17 @@ class InboundMessage(models.Model):
         return f"{self.kind} {self.out_trade_no}"
 
 
+GIVE_UP = """
+UPDATE payments_gatewaycall
+SET outcome = 'unknown', why = 'its process ended before the answer', ended_at = clock_timestamp()
+WHERE id = (
+    SELECT id FROM payments_gatewaycall
+    WHERE outcome = 'intended' AND started_at <= %(before)s ORDER BY started_at LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+
+
 class GatewayCallQuerySet(models.QuerySet["GatewayCall"]):
     def finish(self, call: "GatewayCall", *, outcome: str, code: str = "", why: str = "") -> bool:
         """Write the outcome of a call that has none yet, or was given up for dead. True for the one caller who did it."""
@@ -63,6 +74,13 @@ class GatewayCallQuerySet(models.QuerySet["GatewayCall"]):
             outcome=outcome, code=code, why=why[:200], ended_at=Now()
         )
         return moved == 1
+
+    def give_up_one(self, *, before: datetime) -> "GatewayCall | None":
+        """End the oldest call that was intended before then and has no end, as unknown. None where there is none."""
+        with connection.cursor() as cursor:
+            cursor.execute(GIVE_UP, {"before": before})
+            row = cursor.fetchone()
+        return self.get(pk=row[0]) if row else None
 
 
 class GatewayCall(models.Model):

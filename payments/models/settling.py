@@ -70,6 +70,25 @@ class AskedQuery:
         return replace(self, call_id=uuid.uuid4())
 
 
+@dataclass(frozen=True, slots=True)
+class KeptNotice:
+    """A notice that is stored already, heard once more: its row, and the verdict it has."""
+
+    fingerprint: str
+    message_id: int
+    verdict: str
+
+    @property
+    def evidence(self) -> str:
+        return f"notice:{self.fingerprint}"
+
+    def again(self) -> "KeptNotice":
+        return self
+
+
+Source = HeardNotice | AskedQuery | KeptNotice
+
+
 class Moved(NamedTuple):
     """What settle.sql did with one fact; transaction_id and state are None where nothing moved."""
 
@@ -81,10 +100,10 @@ class Moved(NamedTuple):
     verdict: str | None
 
 
-def apply_facts(facts: Sequence[Fact], *, source: HeardNotice | AskedQuery, actor: str) -> list[Moved]:
+def apply_facts(facts: Sequence[Fact], *, source: Source, actor: str) -> list[Moved]:
     """Run settle.sql once, together with what carried the facts. Each out_trade_no may stand in `facts` only once.
 
-    A notice is part of the statement; a query's journal row is written in the same transaction.
+    A notice is part of the statement, a kept one stays as it is; a query's journal row is written in the same transaction.
     actor  which door: "notice", "poll", "buyer", "staff:7"
     """
     assert len({fact.out_trade_no for fact in facts}) == len(facts), "one fact per number and statement"
@@ -94,6 +113,9 @@ def apply_facts(facts: Sequence[Fact], *, source: HeardNotice | AskedQuery, acto
         seal_id = uuid.uuid4()
         body = seal(source.body, place=sealed_place(InboundMessage, "body", seal_id))
         return _settled({**values, "fingerprint": source.fingerprint, "seal_id": seal_id, "body": body})
+    if isinstance(source, KeptNotice):
+        rows = _settled({**values, "fingerprint": None, "seal_id": None, "body": None})
+        return [row._replace(message_id=source.message_id, verdict=source.verdict) for row in rows]
     with transaction.atomic():
         GatewayCall.objects.create(
             id=source.call_id, account_id=source.account_id, method="alipay.trade.query", purpose="query",

@@ -2,14 +2,14 @@
 
 from payments.alipay.facts import RefundFacts
 from payments.models import Case, InboundMessage, Refund, Transaction
-from payments.models.settling import HeardNotice
+from payments.models.settling import HeardNotice, KeptNotice
 from payments.money import Money
 from payments.services.external_refund import compare_total
 from payments.services.refund_hints import hint, want_discovery
 from payments.services.settle import Settled, hear, judged, open_case
 
 
-def hear_refund(facts: RefundFacts, *, source: HeardNotice) -> Settled:
+def hear_refund(facts: RefundFacts, *, source: HeardNotice | KeptNotice) -> Settled:
     """Take in a message that carries refund fields. It never settles a payment, whatever its trade_status says.
 
     A refund of ours under way is asked about now. An unknown number is a refund made elsewhere: a follow-up asks Alipay

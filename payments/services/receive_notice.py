@@ -26,7 +26,7 @@ def receive_notice(body: bytes) -> Settled:
     Raises BadSignature, MalformedNotice after leaving a trace; OperationalError when the database can't say.
     """
     try:
-        notice = _verified(read_form(body))
+        notice = genuine(body)
     except (BadSignature, MalformedNotice) as refusal:
         _keep_refused(body, f"{type(refusal).__name__}: {refusal}")
         raise
@@ -36,8 +36,12 @@ def receive_notice(body: bytes) -> Settled:
     return settle([facts], source=source, actor="notice")[0]
 
 
-def _verified(notice: Notice) -> Notice:
-    """Try the keys of the account it names; a message for another application may still be signed for ours."""
+def genuine(body: bytes) -> Notice:
+    """The fields of a body that Alipay signed. Raises BadSignature, MalformedNotice; leaves no trace.
+
+    Try the keys of the account it names; a message for another application may still be signed for ours.
+    """
+    notice = read_form(body)
     for refresh in (False, True):
         known = gateway.merchants(refresh=refresh) if refresh and _may_refresh() else gateway.merchants()
         named = known.get(notice.get("app_id"))

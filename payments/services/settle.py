@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from payments.alipay.facts import TradeFacts, TradeStatus
 from payments.models import Case, InboundMessage, Transaction
-from payments.models.settling import AskedQuery, Fact, HeardNotice, Moved, apply_facts
+from payments.models.settling import Fact, HeardNotice, KeptNotice, Moved, Source, apply_facts
 from payments.services.refund_hints import want_discovery
 from payments.services.stray import keep_stray
 
@@ -38,7 +38,7 @@ class Settled(StrEnum):
     ASKED = "asked"  # about a refund: Alipay is asked what became of it
 
 
-def settle(facts: Sequence[TradeFacts], *, source: HeardNotice | AskedQuery, actor: str) -> list[Settled]:
+def settle(facts: Sequence[TradeFacts], *, source: Source, actor: str) -> list[Settled]:
     """Apply verified facts, each about another number. One statement; outside a transaction it commits by itself.
 
     source  the notice or query that carried them, stored with its effect
@@ -55,7 +55,7 @@ def settle(facts: Sequence[TradeFacts], *, source: HeardNotice | AskedQuery, act
     ]
 
 
-def hear(number: str, *, app_id: str, seller_id: str, source: HeardNotice) -> Moved:
+def hear(number: str, *, app_id: str, seller_id: str, source: HeardNotice | KeptNotice) -> Moved:
     """Store a notice that is not about a payment, unjudged. Its verdict is the caller's, by `judged`."""
     nothing = TradeFacts(app_id, seller_id, number, TradeStatus.UNREADABLE)
     return _applied([nothing], source, actor="notice")[0]
@@ -68,7 +68,7 @@ def _known(facts: Sequence[TradeFacts]) -> dict[str, Transaction]:
     return {attempt.out_trade_no: attempt for attempt in Transaction.objects.filter(ours | strays)}
 
 
-def _applied(facts: Sequence[TradeFacts], source: HeardNotice | AskedQuery, actor: str) -> list[Moved]:
+def _applied(facts: Sequence[TradeFacts], source: Source, actor: str) -> list[Moved]:
     """settle.sql, tried again where the database resolved a conflict by refusing us; rows in the order of the facts."""
     plain = [_plain(fact) for fact in facts]
     for attempt in range(1, TRIES + 1):
@@ -107,9 +107,7 @@ def _is_unjudged(row: Moved) -> bool:
     return row.verdict in (None, InboundMessage.Verdict.UNJUDGED)
 
 
-def _outcome(
-    fact: TradeFacts, row: Moved, attempt: Transaction | None, source: HeardNotice | AskedQuery, actor: str
-) -> Settled:
+def _outcome(fact: TradeFacts, row: Moved, attempt: Transaction | None, source: Source, actor: str) -> Settled:
     if row.state == Transaction.State.PAID:
         logger.info("settled", number=fact.out_trade_no, pays_order=row.pays_order, evidence=source.evidence)
         return Settled.PAYS_ORDER if row.pays_order else Settled.SURPLUS
@@ -156,7 +154,7 @@ def judge(attempt: Transaction | None, fact: TradeFacts) -> Case.Kind | None:
     return next((kind for passed, kind in gates if not passed), None)
 
 
-def _fully_refunded(attempt: Transaction, row: Moved, source: HeardNotice | AskedQuery) -> Settled:
+def _fully_refunded(attempt: Transaction, row: Moved, source: Source) -> Settled:
     """Closed after it was paid: all of it went back. Where we don't know of that, Alipay is asked which refund it was."""
     if attempt.refunded_fen == attempt.amount_fen:
         judged(row, InboundMessage.Verdict.DUPLICATE)
@@ -166,7 +164,7 @@ def _fully_refunded(attempt: Transaction, row: Moved, source: HeardNotice | Aske
     return Settled.ASKED
 
 
-def open_case(kind: Case.Kind, subject: str, row: Moved, source: HeardNotice | AskedQuery, **facts: Any) -> Settled:
+def open_case(kind: Case.Kind, subject: str, row: Moved, source: Source, **facts: Any) -> Settled:
     """Open the case first: should we die before the verdict is written, the repeat finds the case open already."""
     amount_fen = facts.pop("amount_fen")
     Case.objects.open_once(kind, subject[:100], evidence=source.evidence, amount_fen=amount_fen, **facts)

@@ -1,0 +1,42 @@
+"""What a dead process left: calls that were intended and never ended. Whether they reached Alipay, only a query can say."""
+
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from payments.models import GatewayCall, Refund, Transaction
+from payments.models.clock import database_now
+
+logger = structlog.get_logger(__name__)
+SPARE = timedelta(seconds=15)  # beyond a call's total deadline: for the commits around it
+
+
+def end_dead_calls(*, limit: int) -> int:
+    """End calls that no living process can still be making, as unknown, and have what they were about asked now.
+
+    Nothing is decided here: the numbers stay, and the poller or the refund ladder asks about them. A process that only
+    slept writes its answer over ours. Safe to run twice or never. Returns how many were ended.
+    """
+    before = database_now() - timedelta(seconds=settings.PAYMENTS["call_deadline_s"]) - SPARE
+    for ended in range(limit):
+        with transaction.atomic(durable=True):
+            call = GatewayCall.objects.give_up_one(before=before)
+            if call is None:
+                return ended
+            _have_asked(call)
+        logger.warning(
+            "dead_call_ended", purpose=call.purpose, number=call.number, started_at=call.started_at.isoformat()
+        )
+    return limit
+
+
+def _have_asked(call: GatewayCall) -> None:
+    """One row more under the lock of the journal's: refunds by their own ladder, attempts by the poller."""
+    if call.purpose in ("refund", "refund_query"):
+        Refund.objects.filter(transaction=call.transaction_id, out_request_no=call.number).bring_forward(
+            now=database_now(), longest_call=timedelta(0)
+        )
+    elif call.transaction_id is not None:
+        Transaction.objects.mark_in_doubt(call.transaction_id, next_check_at=database_now())
