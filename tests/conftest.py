@@ -35,17 +35,16 @@ from payments.alipay.signing import notice_text, sign
 from payments.models import AlipayKey, MerchantAccount, Order, Transaction, User
 from payments.models.clock import database_now
 from payments.money import Money
-from payments.sandbox.alipay import Alipay, Identity
+from payments.sandbox.alipay import Alipay
 from payments.sandbox.book import Book
-from payments.sandbox.faults import Faults
-from payments.sandbox.identity import identity_in
+from payments.sandbox.identity import Identity, identity_in
 from payments.sandbox.web import Site
 from payments.services import receive_notice as receiving
 from payments.services.place_order import Line, place_order
 from payments.services.second_factor import mark_proved
 
 # Seconds each folder may take on two cores, about twice what it takes on a quiet machine; printed with what it took.
-BUDGET = {"config": 40, "checkout": 80, "payments": 300, "sandbox": 40, "journeys": 480}
+BUDGET = {"config": 40, "checkout": 80, "payments": 300, "sandbox": 90, "journeys": 480}
 spent: dict[str, float] = defaultdict(float)
 
 
@@ -271,15 +270,14 @@ class Twin:
         self.thread.start()
         self.site = self._run(self._start())
 
+    def _fresh(self, address: str) -> Alipay:
+        return Alipay(
+            self.identity, Book(), chance=random.Random(11), address=address, least_life=timedelta(seconds=1),
+            apart=timedelta(0),
+        )  # fmt: skip
+
     async def _start(self) -> Site:
-        alipay = Alipay(
-            self.identity,
-            Book(),
-            chance=random.Random(11),
-            address="http://127.0.0.1:0",
-            least_life=timedelta(seconds=1),
-        )
-        site = Site(alipay, timescale=0.001)
+        site = Site(self._fresh("http://127.0.0.1:0"), timescale=0.001)
         runner = web.AppRunner(site.application(), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         server = web.TCPSite(runner, "127.0.0.1", 0)
@@ -299,8 +297,7 @@ class Twin:
             return found
 
     def reset(self) -> None:
-        self.site.alipay.book = Book()
-        self.site.faults = Faults()
+        self.site.alipay = self._fresh(self.url)
 
     def stop(self) -> None:
         """End the calls that a fault still holds, then the site, the loop and its thread."""

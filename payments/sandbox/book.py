@@ -11,15 +11,21 @@ from payments.alipay.facts import TradeStatus
 from payments.money import Money
 
 OFFERED = "OFFERED"  # a QR code or page that nobody has opened: no trade yet
+BALANCE, BANK_CARD = "ALIPAYACCOUNT", "BANKCARD"  # what buyers pay with
 
 
 @dataclass(slots=True)
 class Refund:
-    """One refund of a trade: its number (unique within the trade), its own amount, and when."""
+    """One refund of a trade: its number (unique within the trade), its own amount, and when.
+
+    to_bank_card  the money goes on to a bank, which takes its time; told where the refund asked for deposit_back_info
+    """
 
     out_request_no: str
     fen: int
     at: datetime
+    reason: str = ""
+    to_bank_card: bool = False
 
     @property
     def amount(self) -> Money:
@@ -28,7 +34,14 @@ class Refund:
 
 @dataclass(slots=True)
 class Trade:
-    """One number at Alipay. Amounts in fen, times aware; trade_no is empty until a buyer scans or logs in."""
+    """One number at Alipay. Amounts in fen, times aware; trade_no is empty until a buyer scans or logs in.
+
+    charset      of the creating request; its notices come in the same one
+    time_expire  the end of an unpaid trade; None where it starts to run at login, see `timeout`
+    timeout      Alipay's relative text ("90m", "1c"), for products whose clock starts at login
+    code_until   until when the QR code can be scanned
+    at_counter   paid by a code across a counter, its notices are repeated at once first
+    """
 
     out_trade_no: str
     total_fen: int
@@ -46,6 +59,13 @@ class Trade:
     paid_at: datetime | None = None
     closed_at: datetime | None = None
     refunds: list[Refund] = field(default_factory=list)
+    charset: str = "utf-8"
+    timeout: str = ""
+    code_until: datetime | None = None
+    at_counter: bool = False
+    auth_code: str = ""
+    channel: str = BALANCE
+    details: dict[str, str] = field(default_factory=dict)  # body, store_id, operator_id, terminal_id
 
     @property
     def total(self) -> Money:
@@ -64,10 +84,19 @@ class Trade:
     def is_paid(self) -> bool:
         return self.status in (TradeStatus.PAID, TradeStatus.FINISHED)
 
+    def refund(self, out_request_no: str) -> Refund | None:
+        """The refund with this number."""
+        return next((each for each in self.refunds if each.out_request_no == out_request_no), None)
+
 
 @dataclass(slots=True)
 class Delivery:
-    """One notice on its way. fields are signed anew for each try; answers are what the shop said so far."""
+    """One notice on its way. fields are signed anew for each try.
+
+    sent      the fields of the last try, as they were signed
+    answers   what the shop said so far, one a try; tried_at are the times
+    at_once   repeats without a pause before the timetable begins
+    """
 
     notify_id: str
     url: str
@@ -75,6 +104,9 @@ class Delivery:
     next_at: datetime | None
     tries: int = 0
     answers: list[str] = field(default_factory=list)
+    tried_at: list[datetime] = field(default_factory=list)
+    sent: dict[str, str] = field(default_factory=dict)
+    at_once: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -89,6 +121,8 @@ class Book:
         self.deliveries: dict[str, Delivery] = {}
         self._by_trade_no: dict[str, Trade] = {}
         self._by_code: dict[str, Trade] = {}
+        self._by_auth_code: dict[str, Trade] = {}
+        self._waiting: dict[str, Delivery] = {}
         self._path = path
         if path is not None and path.exists():
             for line in path.read_text().splitlines():
@@ -109,8 +143,13 @@ class Book:
         """The trade whose QR code ends in this code."""
         return self._by_code.get(code)
 
-    def waiting(self) -> Iterator[Delivery]:
-        return (delivery for delivery in self.deliveries.values() if not delivery.is_done)
+    def by_auth_code(self, auth_code: str) -> Trade | None:
+        """The trade a buyer's payment code was used for: each is good for one."""
+        return self._by_auth_code.get(auth_code)
+
+    def waiting(self) -> list[Delivery]:
+        """Deliveries with a next try, in the order their notices arose."""
+        return list(self._waiting.values())
 
     def _read(self, line: str) -> None:
         try:
@@ -126,12 +165,18 @@ class Book:
     def _enter(self, record: Trade | Delivery) -> None:
         if isinstance(record, Delivery):
             self.deliveries[record.notify_id] = record
+            if record.is_done:
+                self._waiting.pop(record.notify_id, None)
+            else:
+                self._waiting[record.notify_id] = record
             return
         self.trades[record.out_trade_no] = record
         if record.trade_no:
             self._by_trade_no[record.trade_no] = record
         if record.qr_code:
             self._by_code[record.qr_code.rsplit("/", 1)[-1]] = record
+        if record.auth_code and record.exists:
+            self._by_auth_code[record.auth_code] = record
 
     def _records(self) -> Iterator[Trade | Delivery]:
         yield from self.trades.values()

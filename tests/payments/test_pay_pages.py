@@ -12,6 +12,7 @@ from django.urls import reverse
 from payments.models import Case, GatewayCall, InboundMessage, Order, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.queries.paying import PayState, paying
+from payments.sandbox.notices import signed_return
 from payments.services.start_payment import start_payment
 from payments.views.qr import draw_svg
 
@@ -416,7 +417,7 @@ def test_a_genuine_return_of_a_cheap_order_does_nothing_for_a_dear_one(client, s
     from payments.services.start_payment import pay_address  # noqa: PLC0415  # beside its use
 
     twin.control("pay", url=pay_address(attempt))
-    genuine = twin.site.alipay.signed_return(trade[attempt.out_trade_no], database_now())
+    genuine = signed_return(twin.site.alipay, trade[attempt.out_trade_no], database_now())
 
     come_back(client, shop_order, genuine)
     come_back(client, shop_order, {**genuine, "out_trade_no": dear.out_trade_no})
@@ -441,7 +442,7 @@ def test_a_genuine_return_is_kept_and_believed_only_by_asking(client, shop_order
     from payments.services.start_payment import pay_address  # noqa: PLC0415  # beside its use
 
     twin.control("scan", url=pay_address(attempt))
-    unpaid = twin.site.alipay.signed_return(twin.site.alipay.book.trades[attempt.out_trade_no], database_now())
+    unpaid = signed_return(twin.site.alipay, twin.site.alipay.book.trades[attempt.out_trade_no], database_now())
 
     for _ in range(3):
         come_back(client, shop_order, unpaid)

@@ -179,10 +179,10 @@ def refuse(twin: Twin, monkeypatch, *sub_codes: str) -> None:
     codes, site = list(sub_codes), twin.site.alipay
     real = site.refund
 
-    def refund(trade, amount, out_request_no, now):
+    def refund(trade, amount, out_request_no, now, **more):
         if codes:
             raise Refused(f"ACQ.{codes.pop(0)}", "")
-        return real(trade, amount, out_request_no, now)
+        return real(trade, amount, out_request_no, now, **more)
 
     monkeypatch.setattr(site, "refund", refund)
 

@@ -17,6 +17,7 @@ from config.local.places import ROOT
 from config.local.stack import answers, free_port
 from payments.models import Transaction
 from payments.models.clock import database_now
+from payments.sandbox.notices import signed_return
 from payments.services.start_payment import pay_address, start_payment
 from tests.conftest import Twin, wait_until
 
@@ -31,13 +32,8 @@ def post(url: str, data: bytes, content_type: str = "application/x-www-form-urle
             return error.code, json.load(error)
 
 
-@pytest.fixture
-def attempt(connected, make_order):
-    return start_payment(make_order(), scene=Transaction.Scene.QR, actor="test")
-
-
-def get(url: str, **headers: str) -> tuple[str, str]:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+def get(url: str, headers: dict[str, str] | None = None, data: bytes | None = None) -> tuple[str, str]:
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers or {}), timeout=10) as answer:
         return answer.geturl(), answer.read().decode()
 
 
@@ -84,7 +80,7 @@ def test_faults_are_named(twin: Twin):
 
 
 def test_gateway_answers_are_html_by_their_header_and_200_by_their_status(twin: Twin):
-    with urllib.request.urlopen(f"{twin.url}/gateway.do?method=alipay.trade.query", timeout=10) as answer:
+    with urllib.request.urlopen(f"{twin.url}/gateway.do?method=alipay.trade.query&charset=utf-8", timeout=10) as answer:
         assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
         assert "isv.invalid-app-id" in answer.read().decode()
 
@@ -105,7 +101,7 @@ def test_an_absolute_request_line_is_understood(twin: Twin):
 def test_a_browser_walks_from_the_signed_address_to_the_payment(twin: Twin, connected, make_order):
     attempt = start_payment(make_order(), scene=Transaction.Scene.PAGE, actor="test")
 
-    address, page = get(pay_address(attempt), **{"Accept-Language": "en"})
+    address, page = get(pay_address(attempt), {"Accept-Language": "en"})
     assert address.endswith(f"/cashier/{attempt.out_trade_no}")
     assert "No money moves" in page
     _, page = get_after_post(f"{address}/login")
@@ -126,7 +122,7 @@ def test_the_way_back_is_signed_and_carries_no_status(twin: Twin, connected, mak
     attempt = start_payment(make_order(), scene=Transaction.Scene.PAGE, actor="test")
     twin.control("pay", url=pay_address(attempt))
 
-    back = twin.site.alipay.signed_return(twin.site.alipay.book.trades[attempt.out_trade_no], database_now())
+    back = signed_return(twin.site.alipay, twin.site.alipay.book.trades[attempt.out_trade_no], database_now())
     assert back["method"] == "alipay.trade.page.pay.return"
     assert "trade_status" not in back
 
@@ -159,8 +155,8 @@ def test_what_does_not_exist_is_not_found(twin: Twin, path):
 def test_the_overview_lists_trades_and_notices_in_both_languages(twin: Twin, attempt):
     twin.control("pay", out_trade_no=attempt.out_trade_no)
 
-    assert attempt.out_trade_no in get(twin.url, **{"Accept-Language": "en"})[1]
-    assert "模拟支付宝" in get(twin.url, **{"Accept-Language": "zh-CN"})[1]
+    assert attempt.out_trade_no in get(twin.url, {"Accept-Language": "en"})[1]
+    assert "模拟支付宝" in get(twin.url, {"Accept-Language": "zh-CN"})[1]
 
 
 @pytest.fixture
