@@ -13,15 +13,14 @@ from typing import Any
 
 from payments.alipay.clock import to_beijing
 from payments.alipay.encryption import ENCRYPT_TYPE
-from payments.alipay.outcomes import CANCEL, CLOSE, PRECREATE, QUERY, REFUND, REFUND_QUERY
-from payments.alipay.requests import PAGE_PAY, WAP_PAY
+from payments.alipay.outcomes import BILL_LINK, CANCEL, CLOSE, CREATE, PAY, PRECREATE, QUERY, REFUND, REFUND_QUERY
+from payments.alipay.requests import APP_PAY, PAGE_PAY, WAP_PAY
 from payments.errors import InvalidAmount
 from payments.money import Money
 from payments.sandbox import spoiling
 from payments.sandbox.barcodes import SCENES, read_code
 from payments.sandbox.bill_links import BillLinks
 from payments.sandbox.book import OFFERED, Book, Refund, Trade
-from payments.sandbox.clocks import APP_PAY
 from payments.sandbox.envelope import Call, Style, opened, written
 from payments.sandbox.faults import Fault, Faults
 from payments.sandbox.identity import Identity
@@ -29,11 +28,7 @@ from payments.sandbox.refunds import APART, Refunds, deposit_back
 from payments.sandbox.refusals import SYSTEM_ERROR, Refused, invalid
 from payments.sandbox.trades import Trades
 
-BARCODE_PAY, CREATE = "alipay.trade.pay", "alipay.trade.create"
-BILL_LINK, DOWNLOAD_CERTIFICATE = (
-    "alipay.data.dataservice.bill.downloadurl.query",
-    "alipay.open.app.alipaycert.download",
-)
+DOWNLOAD_CERTIFICATE = "alipay.open.app.alipaycert.download"
 PAGES = {PAGE_PAY: "FAST_INSTANT_TRADE_PAY", WAP_PAY: "QUICK_WAP_WAY", APP_PAY: "QUICK_MSECURITY_PAY"}
 FEE_RATE = Decimal("0.006")
 BUYER = {"buyer_logon_id": "159****5620", "buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"}
@@ -114,7 +109,7 @@ class Alipay:
     def decide(self, call: Call, now: datetime) -> Answer:
         """What a genuine call leads to: the fields of its answer. Raises Refused."""
         methods: dict[str, Callable[[Call, datetime], Answer]] = {
-            PRECREATE: self._precreate, BARCODE_PAY: self._barcode_pay, CREATE: self._create, QUERY: self._query,
+            PRECREATE: self._precreate, PAY: self._barcode_pay, CREATE: self._create, QUERY: self._query,
             CLOSE: self._close, CANCEL: self._cancel, REFUND: self._refund, REFUND_QUERY: self._refund_query,
             BILL_LINK: self._bill_link, DOWNLOAD_CERTIFICATE: self._download_certificate,
         }  # fmt: skip
@@ -262,7 +257,7 @@ class Alipay:
 
 def _refused(method: str, refusal: Refused) -> Answer:
     """A query's and a barcode payment's refusal carries amounts too, all of nothing."""
-    return {**refusal.fields, **(_NOTHING_PAID if method in (QUERY, BARCODE_PAY) and not refusal.is_of_gateway else {})}
+    return {**refusal.fields, **(_NOTHING_PAID if method in (QUERY, PAY) and not refusal.is_of_gateway else {})}
 
 
 def _paid(trade: Trade) -> Answer:

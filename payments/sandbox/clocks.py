@@ -8,16 +8,14 @@ from datetime import datetime, timedelta
 
 from payments.alipay.clock import BEIJING
 from payments.alipay.facts import time_of
-from payments.alipay.requests import PAGE_PAY, WAP_PAY
+from payments.alipay.requests import APP_PAY, CARRIED_BY_BUYERS, WAP_PAY
 from payments.sandbox.envelope import Call
 from payments.sandbox.refusals import Refused, invalid
 
-APP_PAY = "alipay.trade.app.pay"
 LONGEST_LIFE = timedelta(days=15)
 LONGEST_CODE = timedelta(hours=2)
 LEAST_AFTER_LOGIN = timedelta(minutes=5)
 _STARTS_AT_LOGIN = {WAP_PAY, APP_PAY}
-_ONLINE = {PAGE_PAY, WAP_PAY, APP_PAY}
 _RELATIVE = re.compile(r"([1-9]\d{0,5})([mhd])|1c", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -29,7 +27,7 @@ def end_of(call: Call, now: datetime, *, least_life: timedelta, is_new: bool) ->
     """
     if call.text("time_expire"):
         return _absolute(call.text("time_expire"), now, least_life if is_new else timedelta()), ""
-    relative = call.text("timeout_express") or ("15d" if call.method in _ONLINE else "3h")
+    relative = call.text("timeout_express") or ("15d" if call.method in CARRIED_BY_BUYERS else "3h")
     if call.method in _STARTS_AT_LOGIN:
         after(relative, now)  # refuses what can't be read
         return None, relative

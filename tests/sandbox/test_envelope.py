@@ -58,7 +58,7 @@ def test_without_a_charset_all_is_gbk_and_so_are_the_notices(alipay, who):
     params["sign"] = sign(request_text(params).encode("gbk"), who.app_key)
 
     body = alipay.answer(params, NOW).encode("gbk")
-    assert isinstance(read_answer(body, method=request.method, keys=who.alipay_keys, charset="gbk"), Node)
+    assert isinstance(read_answer(body, method=request.method, who=who, charset="gbk"), Node)
     alipay.pay(alipay.book.trades["A1"], NOW)
     (delivery,) = announce(alipay, NOW)
     sent = urlencode(signed_notice(alipay, delivery.fields, NOW), encoding="gbk").encode()
@@ -80,7 +80,7 @@ def test_a_business_refusal_is_signed_under_the_methods_own_node(ask, who):
     answer = json.loads(body)
     assert list(answer) == ["alipay_trade_query_response", "sign"]
     assert answer["alipay_trade_query_response"]["receipt_amount"] == "0.00"
-    assert read_answer(body.encode(), method="alipay.trade.query", keys=who.alipay_keys).is_signed
+    assert read_answer(body.encode(), method="alipay.trade.query", who=who).is_signed
 
 
 def test_encrypted_contents_are_read_and_answered_in_kind(identity, alipay, who):
@@ -123,7 +123,7 @@ def test_certificate_mode_puts_its_number_between_node_and_sign(certified, tmp_p
     body = answered()
     assert list(json.loads(body)) == ["alipay_trade_precreate_response", "alipay_cert_sn", "sign"]
     assert json.loads(body)["alipay_cert_sn"] == theirs.sn
-    assert read_answer(body.encode(), method="alipay.trade.precreate", keys=who.alipay_keys).is_signed
+    assert read_answer(body.encode(), method="alipay.trade.precreate", who=who).is_signed
     assert refusal(answered(app_cert_sn="")) == "isv.missing-app-cert-sn"
     assert refusal(answered(app_cert_sn="0" * 32)) == "isv.app-cert-not-exist"
     assert refusal(answered(alipay_root_cert_sn="0" * 32)) == "isv.invalid-alipay-root-cert-sn"

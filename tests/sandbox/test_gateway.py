@@ -98,7 +98,7 @@ def test_what_is_no_json_was_done_all_the_same(twin: Twin, transport, params, wh
     body = ask(twin, transport, params)
 
     with pytest.raises(MalformedAnswer):
-        read_answer(body, method="alipay.trade.precreate", keys=who.alipay_keys)
+        read_answer(body, method="alipay.trade.precreate", who=who)
     assert list(twin.site.alipay.book.trades) == ["A1"]
 
 
@@ -118,7 +118,7 @@ def test_a_delay_ends_with_the_answer(twin: Twin, transport, params, who):
     twin.control("faults", delay="1", seconds="0.2")
     since = time.monotonic()
 
-    assert read_answer(ask(twin, transport, params), method="alipay.trade.precreate", keys=who.alipay_keys).is_signed
+    assert read_answer(ask(twin, transport, params), method="alipay.trade.precreate", who=who).is_signed
     assert time.monotonic() - since >= 0.2
 
 
@@ -127,7 +127,7 @@ def test_a_bill_is_asked_for_and_fetched_over_http(twin: Twin, transport, who):
         "alipay.data.dataservice.bill.downloadurl.query", {"bill_type": "trade", "bill_date": "2026-11-01"}
     )
     params = params_of(question, who, datetime.now(UTC))
-    node = read_answer(ask(twin, transport, params), method=question.method, keys=who.alipay_keys)
+    node = read_answer(ask(twin, transport, params), method=question.method, who=who)
     url = node.text("bill_download_url")
 
     status, content = sent(twin, "GET", url.removeprefix(twin.url))
