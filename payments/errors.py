@@ -14,6 +14,9 @@ PaymentsError
     ├── BadSignature     not from Alipay: believe nothing in it
     ├── MalformedNotice  not a form we can read once and only once
     ├── MalformedAnswer  not an answer we can read once and only once
+    ├── MalformedBill    not one whole bill of this merchant and day: take nothing of it; the text names the line
+    │   └── NotABill     an error page or another file in its place: ask for a new link
+    ├── LinkRefused      a bill's link that leads anywhere but to Alipay: nothing was connected
     └── NoAnswer         time-out, broken line or 5xx: it MAY have happened; ask with the SAME number before anything else
         └── NotSent      certain that nothing reached Alipay; safe to repeat
 """
@@ -56,6 +59,15 @@ class MalformedNotice(AlipayError): ...
 
 
 class MalformedAnswer(AlipayError): ...
+
+
+class MalformedBill(AlipayError): ...
+
+
+class NotABill(MalformedBill): ...
+
+
+class LinkRefused(AlipayError): ...
 
 
 class NoAnswer(AlipayError): ...
