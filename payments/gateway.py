@@ -50,10 +50,14 @@ _merchants: tuple[float, dict[str, Merchant]] = (0.0, {})
 
 def transport() -> Transport:
     """This process's connections to Alipay. A forked child gets its own."""
-    pid = os.getpid()
-    if pid not in _transports:
-        _transports[pid] = Transport(connections=settings.PAYMENTS["batch_connections"])
-    return _transports[pid]
+    known = _transports.get(os.getpid())
+    if known is not None:
+        return known
+    made = Transport(connections=settings.PAYMENTS["batch_connections"])
+    kept = _transports.setdefault(os.getpid(), made)
+    if kept is not made:  # another thread was faster
+        made.close()
+    return kept
 
 
 @atexit.register
