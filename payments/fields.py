@@ -42,7 +42,9 @@ def key_ring(setting: str, text: str) -> dict[str, bytes]:
     """
     ring: dict[str, bytes] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
-        key_id, _, encoded = entry.partition(":")
+        key_id, colon, encoded = entry.partition(":")
+        if not colon:  # it may be a bare key, which is not to be shown
+            raise ImproperlyConfigured(f"{setting}: an entry is not id:key.")
         try:
             key = b64decode(encoded, validate=True)
         except ValueError:

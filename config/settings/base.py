@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import django_stubs_ext
-import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from config.logs import configure_logging
+from config.settings.reading import Environment, address, check_clocks, log_level
 
 django_stubs_ext.monkeypatch()  # lets Django's classes carry type arguments at run time
 ROOT = Path(__file__).resolve().parent.parent.parent
-env = environ.Env()
+env = Environment()
 
 # --- what this installation is ----------------------------------------------------------------------------------
 SITE_URL = env("SITE_URL", default="http://127.0.0.1:8000").rstrip(
@@ -91,11 +91,13 @@ DATABASE_POOL = env.int("DATABASE_POOL", default=16)
 DATABASE_PREPARE = env.int("DATABASE_PREPARE", default=3)
 
 
-def database(url: str, *, pool: int) -> dict[str, object]:
+def database(name: str, url: str, *, pool: int) -> dict[str, object]:
     """A DATABASES entry: pooled, prepared, and never waiting for ever.
 
+    name  of the setting that holds the address
     pool  the most connections one process holds; 0 opens one per thread
     """
+    address(name, url, schemes=("postgres", "postgresql"))
     options: dict[str, object] = {
         "server_side_binding": True,
         "prepare_threshold": DATABASE_PREPARE or None,
@@ -211,6 +213,7 @@ PAYMENTS = {
     "batch_connections": env.int("PAYMENTS_BATCH_CONNECTIONS", default=50),
     "precreate_product_code": env("PAYMENTS_PRECREATE_PRODUCT_CODE", default=""),
 }
+check_clocks(PAYMENTS, prefix="PAYMENTS_")
 # Who hears what happened to an order: outbox topic -> functions taking the message's payload. Upward calls stay names.
 OUTBOX_HANDLERS = {
     "order.paid": [
@@ -237,4 +240,7 @@ OUTBOX_HANDLERS = {
 HONOUR_LATE = "checkout.services.stock.retake"
 
 LOGGING_CONFIG = None
-configure_logging(json_lines=env("LOG_FORMAT", default="json") == "json", level=env("LOG_LEVEL", default="INFO"))
+configure_logging(
+    json_lines=env("LOG_FORMAT", default="json") == "json",
+    level=log_level("LOG_LEVEL", env("LOG_LEVEL", default="INFO")),
+)

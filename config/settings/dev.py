@@ -29,8 +29,12 @@ PASSKEY_DOMAIN = env("PASSKEY_DOMAIN", default="localhost")  # browsers take no 
 
 DATABASE_URL = env("DATABASE_URL", default=demo.get("database_url", NO_DATABASE))
 DATABASES = {
-    "default": database(DATABASE_URL, pool=0 if DATABASE_URL == NO_DATABASE else env.int("DATABASE_POOL", default=8)),
-    "owner": database(env("DATABASE_OWNER_URL", default=demo.get("database_owner_url", NO_DATABASE)), pool=0),
+    "default": database(
+        "DATABASE_URL", DATABASE_URL, pool=0 if DATABASE_URL == NO_DATABASE else env.int("DATABASE_POOL", default=8)
+    ),
+    "owner": database(
+        "DATABASE_OWNER_URL", env("DATABASE_OWNER_URL", default=demo.get("database_owner_url", NO_DATABASE)), pool=0
+    ),
 }
 REDIS_URL = env("REDIS_URL", default=demo.get("redis_url", "redis://127.0.0.1:6379/0"))
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")  # Celery's own name for a socket

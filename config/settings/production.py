@@ -4,48 +4,40 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
 from config.settings.base import DATABASE_POOL, database, env
-
-
-def required(name: str, *, least: int = 1, hint: str) -> str:
-    """One setting that has no default here.
-
-    Raises ImproperlyConfigured, naming the setting and never its value.
-    """
-    value: str = env(name, default="")
-    if len(value) < least:
-        problem = "is not set" if not value else f"is shorter than {least} characters"
-        raise ImproperlyConfigured(f"{name} {problem}: {hint}")
-    return value
-
+from config.settings.reading import address
 
 DEBUG = False
-SECRET_KEY = required(
+SECRET_KEY = env.required(
     "SECRET_KEY", least=50, hint="a random text of 50 characters or more; it signs cookies and forms."
 )
-SEAL_KEYS = required(
+SEAL_KEYS = env.required(
     "SEAL_KEYS", hint="id:key pairs that seal secrets in the database; `manage.py new_seal_key` makes one."
 )
-AUDIT_SEAL_KEYS = required(
+AUDIT_SEAL_KEYS = env.required(
     "AUDIT_SEAL_KEYS",
     hint="id:key pairs that seal the audit trail; `manage.py new_seal_key` makes one, not SEAL_KEYS' own.",
 )
-SITE_URL = required("SITE_URL", hint="the public https address of the shop, as Alipay and buyers reach it.").rstrip("/")
-if not SITE_URL.startswith("https://"):
-    raise ImproperlyConfigured(
-        "SITE_URL does not start with https://: Alipay's notices and buyers must not travel in clear."
-    )
-ALLOWED_HOSTS = required("ALLOWED_HOSTS", hint="the host names this shop answers to, separated by commas.").split(",")
+SITE_URL = env.required("SITE_URL", hint="the public https address of the shop, as Alipay and buyers reach it.").rstrip(
+    "/"
+)
+address("SITE_URL", SITE_URL, schemes=["https"])  # Alipay's notices and buyers must not travel in clear
+ALLOWED_HOSTS = env.required("ALLOWED_HOSTS", hint="the host names this shop answers to, separated by commas.").split(
+    ","
+)
+if "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS holds *: name the hosts, or anyone may give the shop a name.")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
 
-DATABASE_URL = required(
+DATABASE_URL = env.required(
     "DATABASE_URL", hint="postgres://app-role:password@host/name, the role that only reads and writes."
 )
 DATABASES = {
-    "default": database(DATABASE_URL, pool=DATABASE_POOL),
-    "owner": database(env("DATABASE_OWNER_URL", default=DATABASE_URL), pool=0),
+    "default": database("DATABASE_URL", DATABASE_URL, pool=DATABASE_POOL),
+    "owner": database("DATABASE_OWNER_URL", env("DATABASE_OWNER_URL", default=DATABASE_URL), pool=0),
 }
-REDIS_URL = required("REDIS_URL", hint="redis://:password@host:6379/0, broker and cache.")
-CELERY_BROKER_URL = REDIS_URL
+REDIS_URL = env.required("REDIS_URL", hint="redis://:password@host:6379/0, broker and cache.")
+address("REDIS_URL", REDIS_URL, schemes=("redis", "rediss", "unix"))
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")  # Celery's own name for a socket
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
@@ -56,5 +48,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 if env.bool("BEHIND_TLS_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="smtp://localhost:25")
+try:
+    EMAIL_CONFIG = env.email_url("EMAIL_URL", default="smtp://localhost:25")
+except ImproperlyConfigured:
+    raise ImproperlyConfigured("EMAIL_URL is no address such as smtp+tls://user:password@host:587") from None
 vars().update(EMAIL_CONFIG)
