@@ -10,6 +10,7 @@ PaymentsError
 ├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
 │   └── NotAllowed, SamePerson, StaleFactor, NotWaiting, RefundableMoved
 └── AlipayError
+    ├── BadGateway       not an address this account's gateway can have: keys and gateway belong together
     ├── BadKey           not a key we can use; the text says what was pasted instead
     ├── BadSignature     not from Alipay: believe nothing in it
     ├── MalformedNotice  not a form we can read once and only once
@@ -47,6 +48,9 @@ class KeyReused(OrderRefused): ...
 
 
 class AlipayError(PaymentsError): ...
+
+
+class BadGateway(AlipayError, ValueError): ...
 
 
 class BadKey(AlipayError, ValueError): ...

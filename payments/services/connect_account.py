@@ -1,6 +1,7 @@
 """Connect the shop to an Alipay application: numbers, gateway, mode and keys as one set."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.db import transaction
@@ -9,12 +10,15 @@ from payments import gateway
 from payments.alipay.certificates import alipay_root_cert_sn, load_certificate
 from payments.alipay.encryption import load_content_key
 from payments.alipay.keys import load_private_key, load_public_key
-from payments.errors import BadKey
+from payments.errors import BadGateway, BadKey
 from payments.models import AlipayKey, AuditEvent, MerchantAccount
 from payments.models.clock import database_now
 
 Mode = MerchantAccount.Mode
 Kind = AlipayKey.Kind
+PRODUCTION = "https://openapi.alipay.com/gateway.do"
+SANDBOX = "https://openapi-sandbox.dl.alipaydev.com/gateway.do"
+HERE = ("127.0.0.1", "::1", "localhost")  # a pretend Alipay may be spoken to in clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,10 @@ def connect_account(wanted: Connection, *, actor: str) -> MerchantAccount:
     """Create the account, or bring it to these values; a key that is new gets its own row and the old one stays valid.
 
     An AES key is the exception: where none is given, contents no longer travel encrypted.
-    Raises BadKey: not a key, too short, our own public key in the place of Alipay's, a certificate for another key.
+    Raises BadGateway. Raises BadKey: not a key, too short, our own public key in the place of Alipay's, a certificate for
+    another key.
     """
+    _check_gateway(wanted)
     _check(wanted)
     with transaction.atomic():
         account, _ = MerchantAccount.objects.update_or_create(
@@ -76,6 +82,18 @@ def connect_account(wanted: Connection, *, actor: str) -> MerchantAccount:
         AuditEvent.objects.add(account, "connected", actor=actor, gateway=wanted.gateway_url, mode=wanted.mode)
     gateway.merchants(refresh=True)
     return account
+
+
+def _check_gateway(wanted: Connection) -> None:
+    """Alipay's sandbox and production share nothing: one application id is never of both."""
+    parts = urlsplit(wanted.gateway_url)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in HERE)
+    if not parts.hostname or not is_safe:
+        raise BadGateway(f"{wanted.gateway_url!r} is no https address of a gateway")
+    pair = {PRODUCTION, SANDBOX}
+    before = MerchantAccount.objects.filter(app_id=wanted.app_id).values_list("gateway_url", flat=True).first()
+    if {before, wanted.gateway_url} == pair:
+        raise BadGateway(f"{wanted.app_id} is connected to {before}; the other has application ids and keys of its own")
 
 
 def _check(wanted: Connection) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction, Transfer
 from payments.models.clock import database_now
+from payments.services.ask import ask_about
 from payments.services.close import close_due, close_order
 from payments.services.relay_outbox import relay_outbox
 from payments.services.start_payment import start_payment
@@ -161,3 +162,29 @@ def test_money_a_day_after_closing_opens_its_order_again(order, attempt, says, c
     assert Transaction.objects.get().late
     relay_outbox(limit=10)
     assert states(order) == ("paid", "paid")
+
+
+@pytest.mark.rows("F55")
+@pytest.mark.parametrize("ahead_s", ["300", "-300"])
+def test_a_clock_five_minutes_off_alipays_ends_nothing_early_and_charges_nobody_twice(order, twin, ahead_s):
+    twin.control("clock", ahead_s=ahead_s)
+    attempt = start_payment(order, scene=Transaction.Scene.QR, actor="test")
+    twin.control("scan", out_trade_no=attempt.out_trade_no)
+    assert (close_due(limit=10), start_payment(order, scene=Transaction.Scene.QR, actor="test").pk) == (0, attempt.pk)
+
+    twin.control("pay", out_trade_no=attempt.out_trade_no)
+    ask_about([attempt], actor="test")
+
+    assert states(order) == (State.PAID, Order.State.PAID)
+    assert Transfer.objects.count() == 1
+
+
+@pytest.mark.rows("F55")
+def test_a_trade_that_alipays_faster_clock_has_ended_leaves_the_order_open(order, attempt, twin):
+    twin.control("scan", out_trade_no=attempt.out_trade_no)
+    twin.control("clock", ahead_s="960")
+
+    ask_about([attempt], actor="test")
+    close_due(limit=10)
+
+    assert states(order) == (State.CLOSED, Order.State.AWAITING_PAYMENT)

@@ -97,7 +97,7 @@ def folder(identity):
 
 
 def connect(folder, **options) -> str:
-    return run("connect_alipay", gateway="sandbox", name="茶铺", folder=folder, **options)
+    return run("connect_alipay", **{"gateway": "sandbox", "name": "茶铺", "folder": folder, **options})
 
 
 def test_connecting_takes_numbers_and_keys_as_one_set(db, folder, identity):
@@ -107,6 +107,25 @@ def test_connecting_takes_numbers_and_keys_as_one_set(db, folder, identity):
     assert (account.app_id, account.seller_id) == (identity[0].app_id, identity[0].seller_id)
     assert account.gateway_url == "https://openapi-sandbox.dl.alipaydev.com/gateway.do"
     assert sorted(AlipayKey.objects.values_list("kind", flat=True)) == ["alipay_public", "app_private"]
+
+
+@pytest.mark.parametrize(
+    "address", ["prodution", "http://openapi.alipay.com/gateway.do", "ftp://127.0.0.1/", "https://"]
+)
+def test_a_gateway_that_is_no_safe_address_is_refused(db, folder, address):
+    with pytest.raises(CommandError, match="no https address"):
+        connect(folder, gateway=address)
+
+    assert MerchantAccount.objects.count() == 0
+
+
+def test_an_application_is_never_of_sandbox_and_production(db, folder):
+    connect(folder)
+
+    with pytest.raises(CommandError, match="of its own"):
+        connect(folder, gateway="production")
+
+    assert "sandbox" in MerchantAccount.objects.get().gateway_url
 
 
 def test_connecting_again_changes_what_is_new_and_doubles_nothing(db, folder):

@@ -12,13 +12,14 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from payments import gateway
-from payments.models import AuditEvent, Order, OutboxMessage, Transaction, Transfer, settling
+from payments.models import AuditEvent, GatewayCall, Order, OutboxMessage, Transaction, Transfer, settling
 from payments.models.clock import database_now
 from payments.services.close import _mark_closed
 from payments.services.receive_notice import receive_notice
 from payments.services.receive_return import receive_return
 from payments.services.settle import Settled, settle
-from tests.conftest import Says, make_merchant
+from payments.services.start_payment import start_payment
+from tests.conftest import Says, make_merchant, wait_until
 
 GUARD = "AND t.state <> 'paid'"
 ONCE = "AND coalesce(o.state, '') = 'awaiting_payment' AND coalesce(o.paid_by_id, 0) = 0"
@@ -27,6 +28,14 @@ ONCE = "AND coalesce(o.state, '') = 'awaiting_payment' AND coalesce(o.paid_by_id
 @pytest.fixture
 def shop(committed_db, identity) -> None:
     make_merchant(identity, "http://127.0.0.1:9/gateway.do")
+    gateway.merchants(refresh=True)
+
+
+@pytest.fixture
+def shop_at_twin(committed_db, identity, twin) -> None:
+    """The same with a gateway that answers; its notices go nowhere."""
+    twin.control("faults", mute="true")
+    make_merchant(identity, f"{twin.url}/gateway.do")
     gateway.merchants(refresh=True)
 
 
@@ -133,14 +142,41 @@ def test_without_its_guard_two_attempts_pay_an_order_twice(shop, make_order, mak
 
 @pytest.mark.rows("F47")
 def test_fifty_copies_of_a_notice_at_once_have_one_effect(shop, make_order, make_attempt, says):
-    for _ in range(3):
+    """Some are sent again later, with a notify_time and a signature of their own."""
+    for _ in range(8):
         order = make_order()
-        body = says.notice(make_attempt(order))
+        fields = says.fields(make_attempt(order))
+        times = [f"2026-11-23 10:{minute:02}:00" for minute in range(10)]
+        bodies = [says.body(says.signed({**fields, "notify_time": time})) for time in times]
 
-        outcomes = together(*[functools.partial(receive_notice, body)] * 50)
+        outcomes = together(*(functools.partial(receive_notice, bodies[at % 10]) for at in range(50)))
 
         assert Counter(map(str, outcomes)) == {"pays_order": 1, "duplicate": 49}
         assert Transfer.objects.filter(transaction__order=order).count() == 1
+
+
+@pytest.mark.rows("F50")
+def test_a_notice_that_overtakes_our_own_call_pays_the_order(shop_at_twin, twin, make_order, says, clocks):
+    """Alipay has made the trade and the buyer has paid it while our call still waits for its answer."""
+    clocks(page_deadline_s=2.0)
+    order = make_order()
+    twin.control("faults", swallow="1")
+
+    def notify() -> object:
+        wait_until(lambda: bool(twin.site.alipay.book.trades))
+        attempt = Transaction.objects.get(order=order)
+        assert attempt.state == Transaction.State.CREATED
+        paid = twin.control("pay", out_trade_no=attempt.out_trade_no)
+        return receive_notice(says.notice(attempt, trade_no=paid["trade_no"]))
+
+    started, heard = together(lambda: start_payment(order, scene=Transaction.Scene.QR, actor="test"), notify)
+
+    assert heard == Settled.PAYS_ORDER
+    assert isinstance(started, Transaction), started
+    order.refresh_from_db()
+    attempt = Transaction.objects.get(order=order)
+    assert (order.state, order.paid_by, attempt.state, attempt.in_doubt) == ("paid", attempt, "paid", False)
+    assert GatewayCall.objects.get(purpose="precreate").outcome == "unknown"
 
 
 @pytest.mark.rows("C12")

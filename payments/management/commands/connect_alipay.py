@@ -6,13 +6,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from payments.errors import BadKey
+from payments.errors import BadGateway, BadKey
 from payments.models import MerchantAccount
-from payments.services.connect_account import Connection, connect_account
+from payments.services.connect_account import PRODUCTION, SANDBOX, Connection, connect_account
 
 GATEWAYS = {
-    "production": "https://openapi.alipay.com/gateway.do",
-    "sandbox": "https://openapi-sandbox.dl.alipaydev.com/gateway.do",
+    "production": PRODUCTION,
+    "sandbox": SANDBOX,
 }
 # Field of Connection: its option's help, and its file in a folder, named as Alipay's download pages name them.
 KEY_FILES = {
@@ -64,7 +64,7 @@ class Command(BaseCommand):
                 ),
                 actor="command",
             )
-        except BadKey as error:
+        except (BadGateway, BadKey) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"connected: {account}, {account.get_mode_display()}, {account.gateway_url}")
 
