@@ -298,6 +298,7 @@ class Twin:
 
     def reset(self) -> None:
         self.site.alipay = self._fresh(self.url)
+        self.site.ahead = timedelta()
 
     def stop(self) -> None:
         """End the calls that a fault still holds, then the site, the loop and its thread."""
