@@ -5,11 +5,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 
+from checkout.letters import letter
 from checkout.models import Variant
 from checkout.receipts import receipt_pdf
 from checkout.services.accounts import ticket_for
@@ -103,7 +104,9 @@ def send_ticket(message: dict[str, Any]) -> None:
         _mail("ticket", values, email, message["dedupe_key"]).send()
 
 
-def _about(order: Order, name: str, message: dict[str, Any], *, page: str, **more: Any) -> EmailMessage | None:
+def _about(
+    order: Order, name: str, message: dict[str, Any], *, page: str, **more: Any
+) -> EmailMultiAlternatives | None:
     """The mail of this name about an order, in its language, with more values; None without an address."""
     if not order.contact_email:
         return None
@@ -118,12 +121,14 @@ def _about(order: Order, name: str, message: dict[str, Any], *, page: str, **mor
         return _mail(name, values, order.contact_email, message["dedupe_key"])
 
 
-def _mail(name: str, values: dict[str, Any], to: str, dedupe_key: str) -> EmailMessage:
+def _mail(name: str, values: dict[str, Any], to: str, dedupe_key: str) -> EmailMultiAlternatives:
     subject = render_to_string(f"mails/{name}_subject.txt", values).strip()
     body = render_to_string(f"mails/{name}.txt", values)
     host = settings.SITE_URL.split("//")[-1].split(":")[0]
     safe = "".join(each if each.isalnum() or each in ".-" else "." for each in dedupe_key)
-    return EmailMessage(subject, body, to=[to], headers={"Message-ID": f"<{safe}@{host}>"})
+    mail = EmailMultiAlternatives(subject, body, to=[to], headers={"Message-ID": f"<{safe}@{host}>"})
+    mail.attach_alternative(letter(body, subject=subject, language=translation.get_language()), "text/html")
+    return mail
 
 
 def _shop() -> dict[str, str]:

@@ -40,4 +40,5 @@ urlpatterns = [
     path("account/passkey/sign-in", passkeys.sign_in, name="passkey_sign_in"),
     path("about/rules/", pages.rules, name="rules"),
     path("about/style/", pages.style, name="style"),
+    path("about/style/problem/<slug:name>/", pages.problem, name="problem"),
 ]

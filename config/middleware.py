@@ -5,13 +5,16 @@ import uuid
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from payments.views.alipay import notify
+from payments.views.problems import closed
 
 logger = structlog.get_logger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponse]
+ALWAYS_OPEN = frozenset({"/healthz", "/readyz"})
 QUIET = frozenset({"payments:status", "healthz", "readyz", None})  # asked every second, or no view of ours
 
 
@@ -21,6 +24,16 @@ def answer_alipay_first(get_response: GetResponse) -> GetResponse:
 
     def answer(request: HttpRequest) -> HttpResponse:
         return notify(request) if request.path_info == notify_path else get_response(request)
+
+    return answer
+
+
+def close_for_maintenance(get_response: GetResponse) -> GetResponse:
+    """While MAINTENANCE_UNTIL is set every page says so, without session or database. Notices are taken all the same."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        open_here = not settings.MAINTENANCE_UNTIL or request.path_info in ALWAYS_OPEN
+        return get_response(request) if open_here else closed(request)
 
     return answer
 

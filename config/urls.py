@@ -14,3 +14,4 @@ urlpatterns = [
 handler400 = "payments.views.problems.bad_request"
 handler403 = "payments.views.problems.forbidden"
 handler404 = "payments.views.problems.not_found"
+handler500 = "payments.views.problems.broken"

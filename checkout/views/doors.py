@@ -13,6 +13,7 @@ from checkout.models import Cart, CartLine, Delivery, Product
 from checkout.services.carts import find_cart, new_cart
 from payments.models import Order, User
 from payments.services.throttle import seconds_to_wait
+from payments.views.problems import reference
 
 COOKIE = "cart"
 COOKIE_AGE_S = 90 * 24 * 60 * 60
@@ -88,7 +89,7 @@ def limited(what: str, *, most: int, per_s: int) -> Callable[[View], View]:
 
 
 def too_often(request: HttpRequest, wait: int) -> HttpResponse:
-    response = render(request, "problems/429.html", {"wait": wait}, status=429)
+    response = render(request, "problems/429.html", {"wait": wait, "ref": reference()}, status=429)
     response["Retry-After"] = str(wait)
     return response
 

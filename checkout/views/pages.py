@@ -1,11 +1,15 @@
 """Plain pages: the shop's rules in short, and the living style page."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from checkout.forms import ContactForm
+from checkout.views.doors import too_often
+from payments.views import problems
 
 
 @require_safe
@@ -24,3 +28,22 @@ def style(request: HttpRequest) -> HttpResponse:
         raise Http404
     filled = ContactForm({"name": "林小满", "mobile": "12", "email": "lin@example.com"})
     return render(request, "checkout/style.html", {"form": filled})
+
+
+PROBLEMS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
+    "400": lambda request: problems.bad_request(request, Exception()),
+    "403": lambda request: problems.forbidden(request, Exception()),
+    "404": lambda request: problems.not_found(request, Exception()),
+    "form": problems.form_too_old,
+    "429": lambda request: too_often(request, 30),
+    "500": problems.broken,
+    "503": problems.closed,
+}
+
+
+@require_safe
+def problem(request: HttpRequest, name: str) -> HttpResponse:
+    """Each page for what goes wrong, to be looked at. Not in production."""
+    if not settings.SHOW_STYLE_PAGE or name not in PROBLEMS:
+        raise Http404
+    return PROBLEMS[name](request)

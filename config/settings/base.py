@@ -24,6 +24,7 @@ SHOP_DELIVERY_FEN = env.int("SHOP_DELIVERY_FEN", default=0)
 SHOP_DELIVERY_FREE_FROM_FEN = env.int("SHOP_DELIVERY_FREE_FROM_FEN", default=0)
 # The host name passkeys belong to, where it is not that of SITE_URL: the domain named also serves its subdomains.
 PASSKEY_DOMAIN = env("PASSKEY_DOMAIN", default="")
+MAINTENANCE_UNTIL = env("MAINTENANCE_UNTIL", default="")  # "15:00": every page says so meanwhile
 SHOW_STYLE_PAGE = env.bool("SHOW_STYLE_PAGE", default=False)
 # Receipts as PDF need a font with Chinese letters; these places are looked at where no other is named.
 RECEIPT_FONT = env("RECEIPT_FONT", default="")
@@ -52,6 +53,7 @@ MIDDLEWARE = [
     "config.middleware.log_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.close_for_maintenance",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

@@ -122,6 +122,8 @@ def test_the_receipt_goes_by_mail_once(paid):
     (sent,) = mail.outbox
     assert sent.to == ["lin@example.com"]
     assert [attachment[2] for attachment in sent.attachments] == ["application/pdf"]
+    ((page, kind),) = sent.alternatives
+    assert (kind, "See the order" in page or "查看订单" in page) == ("text/html", True)
 
 
 def test_the_same_goods_again(buy, paid):
