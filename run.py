@@ -9,6 +9,7 @@ Targets
   smoke     the main jobs on free ports, without hands, one line a step
   check     lint, types, layers, migrations, settings, templates, translations
   bench     speed against floors measured in the same run (further words name the bench)
+  sdk-proof  our client and a public SDK against the pretend Alipay, every method in both modes, as a table
   code      the present second-factor code of the running demo's staff login
   lock      renew requirements.txt and requirements-production.txt from the .in files
   messages  gather the texts of templates and code into locale/, and say what is not translated

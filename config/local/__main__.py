@@ -34,6 +34,10 @@ def main(target: str, words: list[str]) -> int:
             from config.local.benching import bench
 
             return bench(words)
+        case "sdk-proof":
+            from config.local.sdk_proof import sdk_proof
+
+            return sdk_proof()
         case "code":
             from config.local.demo import code
 

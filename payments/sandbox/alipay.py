@@ -80,19 +80,18 @@ class Alipay:
         method = params.get("method", "")
         node = method.replace(".", "_") + "_response" if method else "error_response"
         in_order = self._order == "alphabetical" or (self._order == "mixed" and self.chance.random() < 0.5)
-        encoding = "utf-8"
+        encoding, is_of_gateway = "utf-8", False
         try:
             call = opened(params, self.identity, charset)
             encoding = call.charset
             fields = self._with_faults(call, now)
         except Refused as refusal:
-            style = Style(in_order, is_signed=not refusal.is_of_gateway)
-            return written(node, _refused(method, refusal), self.identity, style, encoding)
+            fields, is_of_gateway = _refused(method, refusal), refusal.is_of_gateway
         style = Style(
             in_order,
-            encrypts=params.get("encrypt_type") == ENCRYPT_TYPE,
-            is_signed=not self.faults.strikes(Fault.UNSIGNED, method),
-            spoiled=self.faults.strikes(Fault.BAD_ANSWER_SIGNATURE, method),
+            encrypts=params.get("encrypt_type") == ENCRYPT_TYPE and not is_of_gateway,
+            is_signed=not is_of_gateway and not self.faults.strikes(Fault.UNSIGNED, method),
+            spoiled=not is_of_gateway and self.faults.strikes(Fault.BAD_ANSWER_SIGNATURE, method),
         )
         return written(node, fields, self.identity, style, encoding)
 

@@ -211,8 +211,8 @@ def _trade(trade: Trade) -> dict[str, Any]:
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
     return {
-        "notify_id": delivery.notify_id, "url": delivery.url, "fields": delivery.fields, "tries": delivery.tries,
-        "answers": delivery.answers, "tried_at": [_moment(each) for each in delivery.tried_at],
+        "notify_id": delivery.notify_id, "url": delivery.url, "fields": delivery.fields, "sent": delivery.sent,
+        "tries": delivery.tries, "answers": delivery.answers, "tried_at": [_moment(each) for each in delivery.tried_at],
         "next_at": _moment(delivery.next_at) if delivery.next_at is not None else None,
     }  # fmt: skip
 
