@@ -3,6 +3,7 @@
 import secrets
 
 import structlog
+from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -146,6 +147,7 @@ def _review(
     return render(request, "checkout/confirm.html", {
         "contents": inside, "details": details, "key": secrets.token_urlsafe(24), "ways": ways, "chosen": ways[0],
         "moved": moved or bool(inside.problems or inside.moved), "refused": refused, "busy": busy,
+        "life_min": settings.PAYMENTS["order_life_s"] // 60,
     }, status=status)  # fmt: skip
 
 

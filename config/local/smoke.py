@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from config.local import purchase
 from config.local.places import scratch_folder
 from config.local.purchase import StepFailed, control, explained, pressed, requested, trade_status, until
 from config.local.servers import ServersFailed, servers
+from config.local.shopper import CONTACT, Shopper
 from config.local.stack import Stack, StackFailed, free_port, stack
 
 # The product's own clocks, shortened; the pretend Alipay follows what it is sent.
@@ -39,7 +42,13 @@ def smoke() -> int:
                 ) as product,
             ):
                 results.note("servers, web, worker, beat and the pretend Alipay are healthy", "", started)
-                for step in (pays_by_qr, pays_by_page_without_notices, abandons_two_orders, replays_a_notice):
+                for step in (
+                    buys_in_the_shop,
+                    pays_by_qr,
+                    pays_by_page_without_notices,
+                    abandons_two_orders,
+                    replays_a_notice,
+                ):
                     step(product, results)
         except (ServersFailed, StackFailed) as failure:
             results.note("the stack runs", str(failure), started)
@@ -60,14 +69,58 @@ class Results:
         line = f"{'failed' if problem else 'passed'}  {step}  ({time.monotonic() - started:.1f} s)"
         print(line + (f"\n        {problem}" if problem else ""), flush=True)
 
-    def check(self, step: str, act: Callable[[], object]) -> None:
-        """Run one step. It fails by StepFailed, or by returning False."""
-        started = time.monotonic()
+    def check(self, step: str, act: Callable[[], object]) -> object:
+        """Run one step; what it returned. It fails by StepFailed, or by returning False; then None comes back."""
+        started, result = time.monotonic(), None
         try:
-            problem = "" if act() is not False else "it does not hold"
+            result = act()
+            problem = "" if result is not False else "it does not hold"
         except (StepFailed, StackFailed, OSError) as failure:
             problem = f"{type(failure).__name__}: {failure}"
         self.note(step, problem, started)
+        return None if problem else result
+
+
+def buys_in_the_shop(product: Stack, results: Results) -> None:
+    """From the shelf to the receipt, as a guest, without script."""
+    shopper = Shopper(product.shop)
+    results.check("shop: tea goes into the cart", lambda: _fills_the_cart(shopper))
+    results.check("shop: address given, order confirmed, code shown", lambda: _orders(shopper))
+    paid = results.check("shop: the code is scanned and paid", lambda: _scans_and_pays(product, shopper))
+    if not isinstance(paid, purchase.Payment):
+        return
+    results.check("shop: the notice makes it paid", lambda: _reaches(paid, "paid"))
+    results.check("shop: settled once, in the books once", lambda: _is_in_the_books(product, paid, 8880))
+    results.check("shop: the order is being prepared", lambda: until(
+        "prepared", lambda: "Paid, being prepared" in shopper.open(paid.page_url.replace("/pay/", "/order/"))
+    ))  # fmt: skip
+    results.check("shop: its receipt says what was paid", lambda: "¥88.80" in shopper.open(
+        paid.page_url.replace("/pay/", "/order/") + "receipt/"
+    ))  # fmt: skip
+    results.check("shop: the cart is empty again", lambda: until(
+        "empty", lambda: "Your cart is empty." in shopper.open("/cart/")
+    ))  # fmt: skip
+
+
+def _fills_the_cart(shopper: Shopper) -> bool:
+    shopper.open("/")
+    shopper.open("/goods/longjing/")
+    kind = shopper.found(r'name="variant" value="(\d+)"[^>]* checked', "chosen kind")
+    return "In the cart: 1 ×" in shopper.press("/cart/add", variant=kind, quantity="1")
+
+
+def _orders(shopper: Shopper) -> bool:
+    shopper.open("/checkout/")
+    shopper.press("/checkout/", **CONTACT)
+    seen = {"key": shopper.value("key"), "total_fen": shopper.value("total_fen"), "way": "qr"}
+    return 'role="img"' in shopper.press("/checkout/pay/", **seen)
+
+
+def _scans_and_pays(product: Stack, shopper: Shopper) -> purchase.Payment:
+    number = re.sub(r"\D", "", shopper.found(r'class="small ref">.*?class="number">([^<]+)<', "order number"))
+    (attempt,) = json.loads(product.manage("explain", number, "--json"))["transactions"]
+    control(product, "pay", out_trade_no=attempt["out_trade_no"])
+    return purchase.Payment(number, attempt["out_trade_no"], "", shopper.url, "", "")
 
 
 def pays_by_qr(product: Stack, results: Results) -> None:
