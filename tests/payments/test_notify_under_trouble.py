@@ -1,0 +1,75 @@
+"""Notices while the database is in trouble, on real connections: never "success" for what is not kept, and never stuck."""
+
+import os
+import time
+
+import psycopg
+import pytest
+from django.db import connection, connections
+
+from payments import gateway
+from payments.models import InboundMessage, Transaction
+from tests.conftest import make_merchant
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def attempt(committed_db, identity, make_order, make_attempt) -> Transaction:
+    make_merchant(identity, "http://127.0.0.1:9/gateway.do")
+    gateway.merchants(refresh=True)
+    return make_attempt(make_order())
+
+
+@pytest.fixture
+def beside(committed_db):
+    """Another connection of the application's role, outside of Django."""
+    name = connections["default"].settings_dict["NAME"]
+    with psycopg.connect(host=os.environ["TEST_SOCKETS"], user=connection.settings_dict["USER"], dbname=name) as other:
+        yield other
+
+
+def heard(attempt: Transaction) -> tuple[str, list[str]]:
+    attempt.refresh_from_db()
+    return attempt.state, list(InboundMessage.objects.values_list("verdict", flat=True))
+
+
+@pytest.mark.rows("F24")
+def test_a_connection_cut_under_a_notice_is_a_repeat_later(client, says, attempt, beside):
+    body = says.notice(attempt)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        beside.execute("SELECT pg_terminate_backend(%s)", cursor.fetchone())
+    beside.commit()
+
+    cut = client.post("/alipay/notify", body, content_type=FORM)
+    connection.close()  # as the end of a request does with a connection that is broken
+    assert (cut.status_code, cut.content) == (503, b"fail")
+    assert heard(attempt) == ("presented", [])
+
+    assert client.post("/alipay/notify", body, content_type=FORM).content == b"success"
+    assert heard(attempt) == ("paid", ["pays_order"])
+
+
+@pytest.mark.rows("F29", "F32")
+def test_a_lock_that_somebody_holds_on_the_order_makes_alipay_repeat_and_holds_nobody_up(client, says, attempt, beside):
+    body = says.notice(attempt)
+    beside.execute("SELECT FROM payments_order WHERE id = %s FOR UPDATE", [attempt.order_id])
+
+    started = time.monotonic()
+    answer = client.post("/alipay/notify", body, content_type=FORM)
+    waited = time.monotonic() - started
+    beside.rollback()
+
+    assert (answer.status_code, answer.content, waited < 5) == (503, b"fail", True)
+    assert heard(attempt) == ("presented", [])
+    assert client.post("/alipay/notify", body, content_type=FORM).content == b"success"
+    assert heard(attempt) == ("paid", ["pays_order"])
+
+
+def test_what_was_answered_success_is_committed_for_everybody(client, says, attempt, beside):
+    assert client.post("/alipay/notify", says.notice(attempt), content_type=FORM).content == b"success"
+
+    row = beside.execute("SELECT state FROM payments_transaction WHERE id = %s", [attempt.pk]).fetchone()
+    assert row == ("paid",)
+    assert not connection.in_atomic_block
