@@ -138,7 +138,8 @@ def _nothing_remembered() -> Iterator[None]:
     yield
     gateway._merchants = (0.0, {})
     credentials._parsed.clear()
-    receiving._kept.minute = receiving._refreshes.minute = -1
+    for each in (receiving._kept, receiving._refreshes):
+        each.minute, each.used, each.left_out = -1, 0, 0
 
 
 def make_merchant(identity: tuple[Identity, Path], gateway_url: str) -> MerchantAccount:

@@ -27,10 +27,13 @@ class InboundMessage(models.Model):
         DUPLICATE = "duplicate", _("known already")
         CASE = "case", _("opened a case")
         REFUSED = "refused", _("refused")
+        CRASHED = "crashed", _("stopped by a fault of ours")
         ASKED = "asked", _("made us ask")
 
     kind = internal(models.CharField(_("kind"), max_length=8, choices=Kind, db_default=Kind.NOTICE))
-    fingerprint = internal(models.CharField(_("fingerprint"), max_length=64, null=True))  # refused ones have none
+    fingerprint = internal(
+        models.CharField(_("fingerprint"), max_length=64, null=True)
+    )  # refused and crashed ones have none
     app_id = internal(models.CharField("app_id", max_length=32, blank=True, db_default=""))
     out_trade_no = internal(models.CharField("out_trade_no", max_length=64, blank=True, db_default=""))
     seal_id = internal(models.UUIDField(default=uuid.uuid4, editable=False))

@@ -4,6 +4,7 @@ import threading
 import time
 
 import structlog
+from django.db import InterfaceError, OperationalError
 
 from payments import gateway
 from payments.alipay.facts import RefundFacts
@@ -23,13 +24,26 @@ def receive_notice(body: bytes) -> Settled:
     """Verify and apply one notice. When this returns, its effect, or the case it became, is committed.
 
     body  the raw bytes of the POST: each field is read from them once
-    Raises BadSignature, MalformedNotice after leaving a trace; OperationalError when the database can't say.
+    Raises BadSignature, MalformedNotice after leaving a trace; OperationalError when the database can't say. A fault of
+    our own is raised after leaving a trace too: Alipay repeats, and the message is there for whoever mends it.
     """
     try:
         notice = genuine(body)
     except (BadSignature, MalformedNotice) as refusal:
         _keep_refused(body, f"{type(refusal).__name__}: {refusal}")
         raise
+    try:
+        return _apply(notice, body)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as fault:
+        _keep(
+            body, InboundMessage.Verdict.CRASHED, f"{type(fault).__name__}: {fault}", number=notice.get("out_trade_no")
+        )
+        raise
+
+
+def _apply(notice: Notice, body: bytes) -> Settled:
     source, facts = HeardNotice(notice.fingerprint, body), facts_of(notice)
     if isinstance(facts, RefundFacts):
         return hear_refund(facts, source=source)
@@ -60,14 +74,22 @@ class _PerMinute:
 
     def __init__(self, most: int) -> None:
         self.most, self.used, self.minute, self.lock = most, 0, 0, threading.Lock()
+        self.left_out = 0  # in earlier minutes, not told yet
 
     def allows(self) -> bool:
         minute = int(time.monotonic() // 60)
         with self.lock:
             if minute != self.minute:
+                self.left_out += max(0, self.used - self.most)
                 self.minute, self.used = minute, 0
             self.used += 1
             return self.used <= self.most
+
+    def take_left_out(self) -> int:
+        """How many were not allowed in the minutes before this one; told once."""
+        with self.lock:
+            told, self.left_out = self.left_out, 0
+            return told
 
 
 _refreshes, _kept = _PerMinute(10), _PerMinute(REFUSED_KEPT)
@@ -75,11 +97,17 @@ _may_refresh = _refreshes.allows
 
 
 def _keep_refused(body: bytes, reason: str) -> None:
-    """Store the untrusted message with the check that failed, on its own; it changed nothing else."""
-    logger.warning("notice_refused", reason=reason, size=len(body))
-    if _kept.allows():
-        InboundMessage.objects.create(
-            body=body[:KEPT_BYTES].decode("utf-8", "backslashreplace"),
-            verdict=InboundMessage.Verdict.REFUSED,
-            reason=reason[:200],
-        )
+    """Store and log the untrusted message with the check that failed; beyond a few a minute they are only counted."""
+    if not _kept.allows():
+        return
+    left_out = _kept.take_left_out()
+    logger.warning("notice_refused", reason=reason, size=len(body), left_out=left_out)
+    _keep(body, InboundMessage.Verdict.REFUSED, reason + (f" ({left_out} more were not kept)" if left_out else ""))
+
+
+def _keep(body: bytes, verdict: InboundMessage.Verdict, reason: str, *, number: str = "") -> None:
+    """The message on its own; it changed nothing else."""
+    InboundMessage.objects.create(
+        body=body[:KEPT_BYTES].decode("utf-8", "backslashreplace"), verdict=verdict, reason=reason[:200],
+        out_trade_no=number[:64],
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from django.test import Client
 from payments import credentials, gateway
 from payments.alipay.keys import load_private_key
 from payments.models import Case, InboundMessage, Order, OutboxMessage, Transaction, Transfer
+from payments.services import receive_notice as receiving
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 FORGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -316,11 +317,31 @@ def test_a_refused_message_leaves_a_trace_with_its_reason(post, says, unsettled)
     assert (kept.verdict, kept.reason) == ("refused", "BadSignature: the signature does not fit")
 
 
-def test_a_flood_of_forgeries_is_counted_and_not_kept(db, post):
+@pytest.mark.rows("N27")
+def test_of_a_flood_of_forgeries_a_few_are_kept_and_logged_and_the_rest_is_counted(db, post, monkeypatch):
+    logged = []
+    monkeypatch.setattr(receiving.logger, "warning", lambda event, **facts: logged.append((event, facts["left_out"])))
     for _ in range(50):
         assert post(b"a=1") == BAD
+    assert InboundMessage.objects.count() == len(logged) == 10
 
-    assert InboundMessage.objects.count() == 10
+    receiving._kept.minute -= 1  # the next minute
+    post(b"a=1")
+
+    assert logged[10:] == [("notice_refused", 40)]
+    assert InboundMessage.objects.latest("pk").reason.endswith("(40 more were not kept)")
+
+
+def test_a_fault_of_our_own_leaves_a_trace_and_the_repeat_settles(client, says, unsettled, monkeypatch):
+    body = says.notice(unsettled)
+    client.raise_request_exception = False
+    with monkeypatch.context() as broken:
+        broken.setattr(receiving, "facts_of", lambda notice: 1 / 0)
+        assert client.post("/alipay/notify", body, content_type=FORM).status_code == 500
+
+    kept = InboundMessage.objects.get()
+    assert (kept.verdict, kept.out_trade_no, kept.body) == ("crashed", unsettled.out_trade_no, body.decode())
+    assert client.post("/alipay/notify", body, content_type=FORM).content == b"success"
 
 
 def test_the_notice_needs_no_session_and_no_csrf_token(says, unsettled):
