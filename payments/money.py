@@ -1,6 +1,7 @@
 """Money is a whole number of fen; yuan are text at the edges."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
@@ -38,3 +39,17 @@ class Money:
         """The amount as people read it: "¥88.80", grouped from 10,000 yuan ("¥12,345.60")."""
         yuan = Decimal(self.fen) / 100
         return f"¥{yuan:,.2f}" if abs(yuan) >= 10_000 else f"¥{yuan:.2f}"
+
+
+def split_by_lines(amount: Money, weights: Mapping[str, int]) -> dict[str, int]:
+    """Split an amount in proportion to `weights` (fen by line): whole fen, sums exactly, largest remainders first.
+
+    Nothing can be split by weights of nothing; nothing splits into nothings.
+    """
+    total = sum(weights.values())
+    assert total > 0 or amount.fen == 0, "nothing to split by"
+    shares = {line: amount.fen * weight // total if total else 0 for line, weight in weights.items()}
+    by_remainder = sorted(weights, key=lambda line: amount.fen * weights[line] % total if total else 0, reverse=True)
+    for line in by_remainder[: amount.fen - sum(shares.values())]:
+        shares[line] += 1
+    return shares

@@ -116,17 +116,6 @@ def book(refund: Refund, order: Order | None, *, actor: str, evidence: str) -> N
     logger.info("refund_settled", number=refund.out_request_no, fen=refund.amount_fen, evidence=evidence)
 
 
-def split_by_lines(amount: Money, weights: Mapping[str, int]) -> dict[str, int]:
-    """Split an amount in proportion to `weights` (fen by line): whole fen, sums exactly, largest remainders first."""
-    total = sum(weights.values())
-    assert total > 0, "nothing to split by"
-    shares = {line: amount.fen * weight // total for line, weight in weights.items()}
-    by_remainder = sorted(weights, key=lambda line: amount.fen * weights[line] % total, reverse=True)
-    for line in by_remainder[: amount.fen - sum(shares.values())]:
-        shares[line] += 1
-    return shares
-
-
 def _end_without_money(
     refund: Refund, state: Refund.State, *, actor: str, evidence: str, version: int | None = None
 ) -> bool:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.errors import InvalidAmount
-from payments.money import Money
+from payments.money import Money, split_by_lines
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,8 @@ def test_a_float_is_never_money():
 )
 def test_people_read_two_decimals_grouped_from_ten_thousand(fen: int, text: str):
     assert str(Money(fen)) == text
+
+
+def test_a_split_loses_no_fen():
+    assert split_by_lines(Money(100), {"1": 1, "2": 1, "3": 1}) == {"1": 34, "2": 33, "3": 33}
+    assert split_by_lines(Money(7), {"1": 300, "2": 700}) == {"1": 2, "2": 5}

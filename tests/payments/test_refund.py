@@ -15,7 +15,6 @@ from payments.services.refund import (
     reject_refund,
     request_refund,
     settle_refund,
-    split_by_lines,
 )
 
 State = Refund.State
@@ -156,11 +155,6 @@ def test_a_number_is_used_for_one_refund(paid):
         Refund.objects.create(
             transaction=paid, out_request_no=refund.out_request_no, amount_fen=1, origin="staff", requester="staff:1"
         )
-
-
-def test_a_split_loses_no_fen():
-    assert split_by_lines(Money(100), {"1": 1, "2": 1, "3": 1}) == {"1": 34, "2": 33, "3": 33}
-    assert split_by_lines(Money(7), {"1": 300, "2": 700}) == {"1": 2, "2": 5}
 
 
 def test_an_amount_that_is_not_set_aside_is_never_booked(paid):

@@ -1,0 +1,75 @@
+"""What of an order can still go back, line by line: the answer to "how much, and why not more"."""
+
+from dataclasses import dataclass
+
+from payments.models import Order, Refund, Transaction
+from payments.money import Money, split_by_lines
+
+SHIPPING = "shipping"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as refunds see it. `share` is what was paid for it after discounts; `left` what no refund has taken."""
+
+    key: str
+    title: str
+    quantity: int
+    share: Money
+    left: Money
+    asked: bool  # a refund of it is on its way or being looked at
+
+    def worth(self, pieces: int) -> Money:
+        """What so many pieces of it bring back; all of them bring back all that is left."""
+        if pieces >= self.quantity:
+            return self.left
+        return Money(min(self.left.fen, self.share.fen * pieces // self.quantity))
+
+
+@dataclass(frozen=True, slots=True)
+class Refundable:
+    """An order's paid attempt as refunds see it. `most` bounds every request, whatever the lines say."""
+
+    paid: Money
+    refunded: Money
+    waiting: Money
+    most: Money
+    closed: bool  # Alipay takes no more refunds of it, or never knew it
+    lines: tuple[Line, ...]
+
+
+def refundable(order: Order) -> Refundable | None:
+    """None for an order that nothing has paid. Two queries."""
+    attempt = order.paid_by
+    if attempt is None:
+        return None
+    taken, asked = _taken(attempt)
+    lines = list(order.lines.order_by("position"))
+    shares = split_by_lines(
+        Money(order.total_fen - order.shipping_fen), {str(each.position): each.total.fen for each in lines}
+    )
+    parts = [(str(each.position), each.title, each.quantity, shares[str(each.position)]) for each in lines]
+    if order.shipping_fen:
+        parts.append((SHIPPING, "", 1, order.shipping_fen))
+    most = 0 if attempt.finished else attempt.amount_fen - attempt.refunded_fen - attempt.reserved_fen
+    return Refundable(
+        paid=attempt.amount, refunded=Money(attempt.refunded_fen), waiting=Money(attempt.reserved_fen), most=Money(most),
+        closed=attempt.finished,
+        lines=tuple(
+            Line(key, title, quantity, Money(share), Money(max(0, min(share - taken.get(key, 0), most))), key in asked)
+            for key, title, quantity, share in parts
+        ),
+    )  # fmt: skip
+
+
+def _taken(attempt: Transaction) -> tuple[dict[str, int], set[str]]:
+    """Fen that refunds have taken or set aside, by line; and the lines of those that are not over."""
+    taken: dict[str, int] = {}
+    asked: set[str] = set()
+    counted = [*Refund.RESERVING, Refund.State.SUCCEEDED]
+    for state, lines in attempt.refunds.filter(state__in=counted).values_list("state", "lines"):
+        for key, fen in lines.items():
+            taken[key] = taken.get(key, 0) + fen
+            if state in Refund.RESERVING:
+                asked.add(key)
+    return taken, asked
