@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from checkout.models import Delivery, Question
 from checkout.services.send_delivery import confirm_arrival, send_delivery
-from payments.admin.money import ReadOnlyAdmin
+from payments.admin.columns import ReadOnlyAdmin
 
 State = Delivery.State
 

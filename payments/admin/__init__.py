@@ -1,5 +1,5 @@
-"""Staff's pages: for now they look and search; nothing about money can be changed by a form."""
+"""Staff's pages: they look, search and decide; no record of money is edited by a form."""
 
-from payments.admin import money, people
+from payments.admin import money, orders, people, refunds
 
-__all__ = ["money", "people"]
+__all__ = ["money", "orders", "people", "refunds"]

@@ -8,6 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from payments.errors import PasskeyRefused
 from payments.models import User
 from payments.models.clock import database_now
+from payments.queries.waiting import Waiting, waiting
 from payments.services import passkeys, second_factor
 from payments.services.throttle import seconds_to_wait
 from payments.views.qr import draw_svg
@@ -43,6 +45,11 @@ class StaffSite(AdminSite):
             raise PermissionDenied
         return HttpResponseRedirect(f"{reverse('admin:second_factor')}?next={onward}")
 
+    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        """First what needs somebody, each figure a link; then the lists."""
+        now = database_now()
+        return super().index(request, {**(extra_context or {}), "waiting": {"at": now, **_figures(waiting(now))}})
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("second-factor/", _for_staff(confirm), name="second_factor"),
@@ -50,6 +57,25 @@ class StaffSite(AdminSite):
             path("second-factor/enrol/", _for_staff(enrol), name="second_factor_enrol"),
             *super().get_urls(),
         ]
+
+
+def _figures(seen: Waiting) -> dict[str, Any]:
+    lists = {name: reverse(f"admin:payments_{name}_changelist") for name in ("refund", "case", "transaction")}
+    figures = [
+        (
+            seen.approvals,
+            _("refunds wait for approval"),
+            seen.approvals_fen,
+            f"{lists['refund']}?state__exact=requested",
+        ),
+        (seen.overdue, _("cases are overdue"), seen.overdue_fen, lists["case"]),
+        (seen.open_cases, _("cases are open"), 0, lists["case"]),
+        (seen.doubtful, _("payments are in doubt"), seen.doubtful_fen, f"{lists['transaction']}?in_doubt__exact=1"),
+    ]
+    return {
+        "any": any(count for count, *_rest in figures),
+        "figures": [{"count": n, "words": words, "fen": fen, "address": at} for n, words, fen, at in figures],
+    }
 
 
 def _for_staff(view: Any) -> Any:

@@ -1,0 +1,46 @@
+"""What records say in their own words, said for staff."""
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+register = template.Library()
+ACTIONS = {
+    "placed": _("placed"), "created": _("attempt begun"), "presented": _("shown to the buyer"), "scanned": _("scanned"),
+    "paid": _("paid"), "paid_late": _("paid after closing"), "recorded": _("recorded by hand"), "closed": _("closed"),
+    "closed_unused": _("closed, never used"), "superseded": _("replaced, still watched"), "refused": _("refused by Alipay"),
+    "cancelled": _("cancelled"), "requested": _("refund requested"), "approved": _("refund approved"),
+    "rejected": _("refund not agreed"), "lapsed": _("request lapsed"), "sent": _("refund sent to Alipay"),
+    "succeeded": _("refunded"), "failed": _("refund refused by Alipay"), "partly_refunded": _("partly refunded"),
+    "refunded": _("wholly refunded"), "reopened": _("open again for late money"), "discovered": _("found at Alipay"),
+}  # fmt: skip
+DOORS = {
+    "notice": _("Alipay's notice"), "poll": _("our question to Alipay"), "closer": _("closing"), "buyer": _("buyer"),
+    "gateway": _("Alipay's answer"), "shop": _("shop"), "clock": _("clock"), "refunds": _("refund worker"),
+    "return": _("return from Alipay"), "rule:small": _("rule for small amounts"),
+}  # fmt: skip
+
+
+@register.filter
+def action_words(action: str) -> object:
+    return ACTIONS.get(action, action)
+
+
+@register.filter
+def door_words(actor: str) -> object:
+    return DOORS.get(actor, actor)
+
+
+@register.filter
+def evidence_link(evidence: str) -> SafeString | str:
+    """The record that shows it: a notice as it came, or a call with its answer."""
+    kind, _separator, key = evidence.partition(":")
+    if kind == "notice":
+        return format_html(
+            '<a href="{}?q={}">{}</a>', reverse("admin:payments_inboundmessage_changelist"), key, key[:8]
+        )
+    if kind == "call":
+        return format_html('<a href="{}">{}</a>', reverse("admin:payments_gatewaycall_change", args=[key]), key[:8])
+    return evidence
