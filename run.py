@@ -10,6 +10,8 @@ Targets
   check     lint, types, layers, migrations, settings, templates, translations
   bench     speed against floors measured in the same run (further words name the bench)
   sdk-proof  our client and a public SDK against the pretend Alipay, every method in both modes, as a table
+  simulate  histories of every fault at once under a moved clock: HISTORIES=60 SEED=1
+  crash-points  the process killed at every point of every flow
   code      the present second-factor code of the running demo's staff login
   lock      renew requirements.txt and requirements-production.txt from the .in files
   messages  gather the texts of templates and code into locale/, and say what is not translated

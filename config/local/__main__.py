@@ -42,6 +42,14 @@ def main(target: str, words: list[str]) -> int:
             from config.local.demo import code
 
             return code()
+        case "simulate":
+            from config.local.proofs.simulating import simulate
+
+            return simulate(histories=_number("HISTORIES", words, 60), first=_number("SEED", words, 1))
+        case "crash-points":
+            from config.local.proofs.simulating import crash_points
+
+            return crash_points()
         case "lock":
             from config.local.locking import lock
 
@@ -51,6 +59,12 @@ def main(target: str, words: list[str]) -> int:
 
             return messages(check="--check" in words)
     raise AssertionError(f"run.py knows no other target than these: {target}")
+
+
+def _number(name: str, words: list[str], default: int) -> int:
+    """A proof's size: NAME=7 as a word, or from the environment, where make puts what it was given."""
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    return int(given.get(name) or os.environ.get(name) or default)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The proofs: `make simulate`, `chaos`, `guards`, `refund-race`. Each ends with a line that says what was found."""

@@ -1,0 +1,81 @@
+"""The wire replaced by a pretend Alipay in memory: its pure core decides, and this line between us and it fails on order."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import parse_qsl, urlsplit
+
+from payments.alipay.client import Post
+from payments.errors import NoAnswer, NotSent
+from payments.sandbox.alipay import Alipay
+
+
+class Break(StrEnum):
+    """What happens to one call."""
+
+    REFUSED = "no connection"
+    LOST = "lost on the way there"
+    ERROR = "an error page, nothing processed"
+    SWALLOWED = "processed, the answer lost"
+    CUT = "processed, half an answer"
+    GARBLED = "processed, a page instead of an answer"
+    FORGED = "processed, the signature of something else"
+    UNSIGNED = "processed, no signature"
+    STALE = "an answer of before"
+
+
+class FarSide:
+    """Stands where the transport stands: takes signed posts, hands back bytes.
+
+    now     the virtual clock
+    passed  told before a call leaves, and after the far side has acted on it
+    """
+
+    def __init__(self, alipay: Alipay, *, now: Callable[[], datetime], passed: Callable[[str], None]) -> None:
+        self.alipay = alipay
+        self.breaks: list[Break] = []
+        self._now, self._passed = now, passed
+        self._answered: dict[tuple[str, str], bytes] = {}
+
+    def send(self, post: Post, *, deadline_s: float) -> bytes:
+        answer = self._answer(post)
+        if isinstance(answer, NoAnswer):
+            raise answer
+        return answer
+
+    def send_many(self, posts: Sequence[Post], *, deadline_s: float) -> list[bytes | NoAnswer]:
+        return [self._answer(post) for post in posts]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _answer(self, post: Post) -> bytes | NoAnswer:
+        self._passed("call leaves")
+        broken = self.breaks.pop(0) if self.breaks else None
+        if broken is Break.REFUSED:
+            return NotSent("not sent: no connection")
+        if broken in (Break.LOST, Break.ERROR):
+            return NoAnswer(broken)
+        params = dict(parse_qsl(f"{urlsplit(post.url).query}&{post.body}", keep_blank_values=True))
+        before = self._answered.get((params["method"], params["biz_content"]))
+        body = self.alipay.answer(params, self._now()).encode()
+        self._answered[params["method"], params["biz_content"]] = body
+        self._passed("Alipay has acted")
+        return self._spoilt(body, broken, before)
+
+    def _spoilt(self, body: bytes, broken: Break | None, before: bytes | None) -> bytes | NoAnswer:
+        match broken:
+            case None:
+                return body
+            case Break.SWALLOWED:
+                return NoAnswer("no answer in time")
+            case Break.CUT:
+                return body[: len(body) // 2]
+            case Break.GARBLED:
+                return "<html><body>系统繁忙</body></html>".encode()
+            case Break.FORGED:
+                return body.replace(b'"sign":"', b'"sign":"AAAA')
+            case Break.UNSIGNED:
+                return body.split(b',"sign"')[0] + b"}"
+            case _:
+                return before or body
