@@ -8,6 +8,7 @@ Targets
   matrix    the whole suite once, read as "row of docs/matrix.txt -> tests -> result" (--stored: of the last `make test`)
   smoke     the main jobs on free ports, without hands, one line a step
   check     lint, types, layers, migrations, settings, templates, translations
+  lighthouse  the pages in the judgement of Lighthouse: medians of five runs, kept in docs/figures/lighthouse.txt
   bench     speed against floors measured in the same run (further words name the bench)
   sdk-proof  our client and a public SDK against the pretend Alipay, every method in both modes, as a table
   simulate  histories of every fault at once under a moved clock: HISTORIES=60 SEED=1
@@ -31,7 +32,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.txt"
 STAMP = VENV / "installed-from"
 BROWSER_PACKAGES = ["chromium", "libatomic1", "fonts-wqy-microhei"]
-NEEDS_BROWSER = {"setup", "test", "matrix"}
+NEEDS_BROWSER = {"setup", "test", "matrix", "lighthouse"}
 TARGETS = set(re.findall(r"^  ([a-z][a-z-]*)  ", __doc__, re.MULTILINE))  # those named above
 
 

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from checkout.forms import ContactForm
+from checkout.sample_shop import GOODS
 from checkout.views.doors import too_often
 from payments.views import problems
 
@@ -21,15 +22,7 @@ def rules(request: HttpRequest) -> HttpResponse:
     })  # fmt: skip
 
 
-@require_safe
-def style(request: HttpRequest) -> HttpResponse:
-    """Every piece the pages are made of, for those who change them. Not in production."""
-    if not settings.SHOW_STYLE_PAGE:
-        raise Http404
-    filled = ContactForm({"name": "林小满", "mobile": "12", "email": "lin@example.com"})
-    return render(request, "checkout/style.html", {"form": filled})
-
-
+COLOURS = ("paper", "raised", "ink", "soft", "line", "edge", "accent", "alipay", "good", "warn", "bad")
 PROBLEMS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
     "400": lambda request: problems.bad_request(request, Exception()),
     "403": lambda request: problems.forbidden(request, Exception()),
@@ -39,6 +32,18 @@ PROBLEMS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
     "500": problems.broken,
     "503": problems.closed,
 }
+
+
+@require_safe
+def style(request: HttpRequest) -> HttpResponse:
+    """Every piece the pages are made of, for those who change them. Not in production."""
+    if not settings.SHOW_STYLE_PAGE:
+        raise Http404
+    filled = ContactForm({"name": "林小满", "mobile": "12", "email": "lin@example.com"})
+    return render(request, "checkout/style.html", {
+        "form": filled, "number": "2026112300000000", "colours": COLOURS, "problems": PROBLEMS,
+        "drawings": [f"shop/goods/{each.slug}.svg" for each in GOODS],
+    })  # fmt: skip
 
 
 @require_safe

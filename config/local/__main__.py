@@ -30,6 +30,10 @@ def main(target: str, words: list[str]) -> int:
             from config.local.checks import check
 
             return check()
+        case "lighthouse":
+            from config.local.lighthouse import lighthouse
+
+            return lighthouse()
         case "bench":
             from config.local.benching import bench
 

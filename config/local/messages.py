@@ -23,7 +23,7 @@ Text = tuple[str, str]  # singular, plural or empty
 def messages(*, check: bool) -> int:
     """Bring the catalogue up to date; with `check`, change nothing and fail where a text is missing, empty or unused."""
     django.setup()
-    wanted = dict(_texts())
+    wanted = dict(texts())
     catalogue = polib.pofile(str(CATALOGUE))
     known: dict[Text, polib.POEntry] = {(entry.msgid, entry.msgid_plural): entry for entry in catalogue}
     rows = {
@@ -31,8 +31,8 @@ def messages(*, check: bool) -> int:
         "not translated": [text for text, entry in known.items() if text in wanted and not entry.translated()],
         "not used": [text for text in known if text not in wanted],
     }
-    for title, texts in rows.items():
-        for text in texts:
+    for title, listed in rows.items():
+        for text in listed:
             print(f"{title}: {text[0]!r}  {wanted.get(text, '')}")
     if check:
         return 1 if any(rows.values()) else 0
@@ -48,7 +48,7 @@ def messages(*, check: bool) -> int:
     return 0
 
 
-def _texts() -> Iterator[tuple[Text, str]]:
+def texts() -> Iterator[tuple[Text, str]]:
     """Every text marked for translation, with the file it stands in."""
     for package in PYTHON:
         for path in sorted((ROOT / package).rglob("*.py")):

@@ -20,7 +20,8 @@ class Shopper:
 
     def __init__(self, shop: str) -> None:
         self.shop, self.url, self.page = shop, "", ""
-        self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+        self._jar = http.cookiejar.CookieJar()
+        self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._jar))
         self._browser.addheaders = [("Accept-Language", "en")]
 
     def open(self, path: str) -> str:
@@ -44,6 +45,10 @@ class Shopper:
         if match is None:
             raise StepFailed(f"{self.url} has no {what}")
         return html.unescape(match[1])
+
+    def cookies(self) -> str:
+        """All of them, as a Cookie header writes them."""
+        return "; ".join(f"{each.name}={each.value}" for each in self._jar)
 
     def _go(self, request: urllib.request.Request) -> str:
         try:

@@ -4,7 +4,7 @@
   const live = document.querySelector("[role=status]");
   // What the server has to say stands in the page; moved into the empty status region it is read aloud, once.
   setTimeout(() => {
-    for (const each of document.querySelectorAll(".said:not([role]) > p")) live.append(each);
+    for (const each of document.querySelectorAll("main > .said:not([role]) > p")) live.append(each);
     for (const each of document.querySelectorAll("[data-say]")) {
       const said = document.createElement("span");
       said.className = "unseen";
