@@ -1,0 +1,85 @@
+"""Staff in a real browser: in by password and code, a refund asked for, approved by another, seen through to its end."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from config.local import purchase
+from payments.services.second_factor import current_code
+from tests.journeys.conftest import DESKTOP, PHONE
+
+PASSWORD = "a long walk in the hills"
+KEYS = {"support": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "approver": "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U"}
+MAKING = f"""
+from django.contrib.auth.models import Group
+from payments.models import CodeApp, User
+for role, key in {KEYS!r}.items():
+    person, made = User.objects.get_or_create(email=role + "@staff.example", defaults={{"is_staff": True}})
+    person.set_password({PASSWORD!r}); person.save(); person.groups.add(Group.objects.get(name=role))
+    if made:
+        CodeApp.objects.create(user=person, key=key)
+"""
+
+
+@pytest.fixture(scope="module")
+def staff(product):
+    product.manage("shell", "-c", MAKING)
+
+
+def enter(page: Page, shop: str, role: str) -> None:
+    """To the first page of the staff's; a code works once, so a used one is waited out."""
+    page.goto(f"{shop}/admin/")
+    page.fill("[name=email]", f"{role}@staff.example")
+    page.fill("[name=password]", PASSWORD)
+    page.locator("article form button.primary").first.click()
+    for _ in range(3):
+        page.fill("#code", current_code(KEYS[role], datetime.now(UTC)))
+        page.get_by_role("button", name="Go on").click()
+        if page.locator("#code").count() == 0:
+            return
+        time.sleep(31 - datetime.now(UTC).second % 30)
+    raise AssertionError("the second factor was not taken")
+
+
+def number_on(page: Page) -> str:
+    return re.sub(r"\D", "", page.locator("h1 .ref").inner_text())
+
+
+@pytest.mark.rows("M12")
+def test_a_refund_is_asked_for_approved_by_another_and_comes_back(
+    product, staff, request_payment, manage, control, open_browser, axe
+):
+    paid = request_payment(amount="300.00")
+    control("pay", out_trade_no=paid.out_trade_no)
+    purchase.until("paid", lambda: purchase.page_state(paid) == "paid")
+    asking, deciding = (open_browser(size, "en-US").new_page() for size in (DESKTOP, PHONE))
+
+    enter(asking, product.shop, "support")
+    assert axe(asking) == []
+    asking.goto(f"{product.shop}/admin/payments/order/?q={paid.order_number}")
+    asking.get_by_role("link", name=paid.order_number).click()  # first click: the order
+    expect(asking.locator(".sentence")).to_contain_text("refundable ¥300.00")
+    assert axe(asking) == []
+    asking.get_by_role("link", name="Refund", exact=True).click()  # second: its refund
+    asking.locator("input[name^=pieces_]").first.fill("1")
+    asking.locator("[name=reason_code]").select_option("damaged")
+    assert axe(asking) == []
+    asking.get_by_role("button", name="Request the refund").click()  # third: asked for
+    expect(asking.get_by_text("A colleague must approve", exact=False).first).to_be_visible()
+    refund = asking.url
+
+    enter(deciding, product.shop, "approver")
+    deciding.get_by_role("link", name=re.compile("refunds wait for approval")).click()  # first: what waits
+    deciding.locator("#result_list tbody a").first.click()  # second: the newest
+    expect(deciding.locator("h1")).to_contain_text("¥300.00")
+    assert axe(deciding) == []
+    assert deciding.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways on a phone"
+    deciding.get_by_role("button", name="Approve ¥300.00").click()  # third: approved
+    expect(deciding.get_by_text("leaves for Alipay")).to_be_visible()
+
+    purchase.until("refunded", lambda: manage("explain", paid.order_number, "--json")["order"]["state"] == "refunded")
+    asking.goto(refund)
+    expect(asking.locator(".sentence")).to_contain_text("Succeeded")
