@@ -29,6 +29,7 @@ app.conf.beat_schedule |= {
         "relay_outbox_messages": 1,
         "keep_house": 3600,
         "seal_audit": 20,
+        "check_books_nightly": 600,
     }.items()
 }
 

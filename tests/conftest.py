@@ -32,7 +32,7 @@ from payments import credentials, gateway
 from payments.alipay.clock import to_beijing
 from payments.alipay.facts import TradeFacts, TradeStatus
 from payments.alipay.signing import notice_text, sign
-from payments.models import AlipayKey, MerchantAccount, Order, Transaction, User
+from payments.models import AlipayKey, AuditEvent, GatewayCall, MerchantAccount, Order, Refund, Transaction, User
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.sandbox.alipay import Alipay
@@ -191,10 +191,14 @@ def make_attempt() -> Callable[..., Transaction]:
             "presented_at": now, "time_expire": order.expires_at, "next_check_at": now + timedelta(minutes=1),
             "close_due_at": order.expires_at + timedelta(minutes=2), **values,
         }  # fmt: skip
-        return Transaction.objects.create(
+        attempt = Transaction.objects.create(
             order=order, account=order.account, app_id=order.account.app_id, seller_id=order.account.seller_id,
             amount_fen=order.total_fen, out_trade_no=number, created_at=now, **facts,
         )  # fmt: skip
+        AuditEvent.objects.add(attempt, "created", actor="buyer", state=Transaction.State.CREATED)
+        if attempt.state == Transaction.State.PRESENTED:
+            AuditEvent.objects.add(attempt, "presented", actor="gateway", state=attempt.state)
+        return attempt
 
     return make
 
@@ -202,6 +206,15 @@ def make_attempt() -> Callable[..., Transaction]:
 @pytest.fixture
 def unsettled(order: Order, make_attempt: Callable[..., Transaction]) -> Transaction:
     return make_attempt(order)
+
+
+def journalled(refund: Refund, *, outcome: str = "done") -> str:
+    """Evidence for a refund: a call about it with a certain answer, as the sender journals it."""
+    call = GatewayCall.objects.create(
+        account=refund.transaction.account, transaction=refund.transaction, method="alipay.trade.refund", purpose="refund",
+        number=refund.out_request_no, amount_fen=refund.amount_fen, outcome=outcome, ended_at=database_now(),
+    )  # fmt: skip
+    return f"call:{call.pk}"
 
 
 # --- what Alipay says -----------------------------------------------------------------------------------------------

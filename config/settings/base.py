@@ -120,7 +120,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "money"
-CELERY_TASK_ROUTES = {"payments.tasks.relay_outbox_messages": {"queue": "mail"}}
+CELERY_TASK_ROUTES = {
+    "payments.tasks.relay_outbox_messages": {"queue": "mail"},
+    "payments.tasks.seal_audit": {"queue": "books"},
+    "payments.tasks.check_books_nightly": {"queue": "books"},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -240,6 +244,15 @@ OUTBOX_HANDLERS = {
 }
 # Asked, under the order's lock, whether a closed order's goods are to be had again at the same price; empty: never.
 HONOUR_LATE = "checkout.services.stock.retake"
+# What `manage.py check_invariants` looks at: dicts of queries by invariant.
+INVARIANTS = [
+    "payments.queries.rules.orders.RULES",
+    "payments.queries.rules.refunds.RULES",
+    "payments.queries.rules.ledger.RULES",
+    "payments.queries.rules.trail.RULES",
+    "payments.queries.rules.messages.RULES",
+    "checkout.queries.invariants.RULES",
+]
 
 LOGGING_CONFIG = None
 configure_logging(

@@ -15,7 +15,6 @@ from payments.models import (
     InboundMessage,
     OutboxMessage,
     Transaction,
-    Transfer,
 )
 from payments.services.replay_notices import replay
 
@@ -84,14 +83,6 @@ class CaseAdmin(ReadOnlyAdmin):
     search_fields = ("subject", "evidence")
     list_select_related = ("owner",)
     ordering = ("due_at",)
-
-
-@admin.register(Transfer)
-class TransferAdmin(ReadOnlyAdmin):
-    list_display = ("posted_at", "debit", "credit", amount("fen", _("amount")), "cause", "transaction")
-    list_filter = ("debit", "credit", "cause", "posted_at")
-    search_fields = ("transaction__out_trade_no", "transaction__trade_no")
-    list_select_related = ("transaction",)
 
 
 @admin.register(AuditEvent)

@@ -1,6 +1,7 @@
 """What is, and every legal change of it."""
 
 from payments.models.audit import AuditEvent, AuditSeal
+from payments.models.books_check import BooksCheck
 from payments.models.case import Case, CaseEvent
 from payments.models.duty import Duty
 from payments.models.ledger import Account, Transfer
@@ -15,7 +16,7 @@ from payments.models.staff_day import StaffDay
 from payments.models.transaction import Transaction
 
 __all__ = [
-    "Account", "AlipayKey", "AuditEvent", "AuditSeal", "Case", "CaseEvent", "CodeApp", "Duty", "GatewayCall",
+    "Account", "AlipayKey", "AuditEvent", "AuditSeal", "BooksCheck", "Case", "CaseEvent", "CodeApp", "Duty", "GatewayCall",
     "IdempotencyRecord", "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Passkey",
     "RecoveryCode", "Refund", "StaffDay", "Transaction", "Transfer", "User",
 ]  # fmt: skip

@@ -71,6 +71,7 @@ class Case(models.Model):
         CERTIFICATE = "certificate", _("certificate runs out")
         STUCK = "stuck", _("no certain answer for too long")
         GOODS_GONE = "goods_gone", _("paid, but the goods are gone")
+        BOOKS = "books", _("the books contradict themselves")
         BUYER_ASKS = "buyer_asks", _("buyer asks for help")
 
     class Severity(models.TextChoices):
@@ -139,6 +140,7 @@ SEVERITY: dict[Case.Kind, tuple[Case.Severity, int]] = {
     Case.Kind.CERTIFICATE: (Case.Severity.HIGH, 3),
     Case.Kind.STUCK: (Case.Severity.HIGH, 1),
     Case.Kind.GOODS_GONE: (Case.Severity.HIGH, 1),
+    Case.Kind.BOOKS: (Case.Severity.HIGH, 1),
     Case.Kind.BUYER_ASKS: (Case.Severity.NORMAL, 1),
 }
 

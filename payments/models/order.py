@@ -1,6 +1,9 @@
 """What is owed. Which transaction pays it is `paid_by`; what the shop does with the goods is not our subject."""
 
+import hashlib
+import json
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -70,6 +73,8 @@ class Order(models.Model):
     shipping_fen = public(models.BigIntegerField(_("delivery (fen)"), default=0))
     discount_fen = public(models.BigIntegerField(_("discount (fen)"), default=0))
     total_fen = public(models.BigIntegerField(_("total (fen)")))
+    # over amounts and lines as they were placed; payments.models.order.content_hash
+    content_hash = internal(models.CharField(_("hash of what was ordered"), max_length=64, db_default="", default=""))
     state = public(models.CharField(_("state"), max_length=20, choices=State, default=State.AWAITING_PAYMENT))
     paid_by = internal(
         models.OneToOneField("payments.Transaction", models.PROTECT, null=True, blank=True, related_name="pays_order")
@@ -144,3 +149,12 @@ class OrderLine(models.Model):
     @property
     def total(self) -> Money:
         return Money(self.unit_price_fen * self.quantity)
+
+
+def content_hash(order: Order, lines: Sequence[OrderLine]) -> str:
+    """SHA-256 over amounts and lines. The database computes the same again from its rows (I-02), so keep both in step."""
+    content = [
+        order.goods_fen, order.shipping_fen, order.discount_fen, order.total_fen,
+        [[line.position, line.title, line.sku, line.unit_price_fen, line.quantity] for line in lines],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()

@@ -8,7 +8,8 @@ from django.db import connections
 
 # Everything not named here: select, insert, update, delete. Nothing anywhere: DDL, TRUNCATE.
 APPEND_ONLY = (
-    "payments_auditevent", "payments_auditseal", "payments_transfer", "payments_caseevent", "payments_orderline",
+    "payments_auditevent", "payments_auditseal", "payments_bookscheck", "payments_transfer", "payments_caseevent",
+    "payments_orderline",
 )  # fmt: skip
 NEVER_DELETED = (
     "payments_order", "payments_transaction", "payments_gatewaycall", "payments_case", "payments_merchantaccount",

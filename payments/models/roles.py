@@ -12,6 +12,7 @@ from django.db.models import Q
 
 MONEY = (
     "order", "transaction", "refund", "gatewaycall", "inboundmessage", "outboxmessage", "case", "transfer", "auditevent",
+    "auditseal", "bookscheck",
 )  # fmt: skip
 GOODS = ("category", "product", "variant", "stock")
 LOOK = tuple(f"payments.view_{model}" for model in MONEY)

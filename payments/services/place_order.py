@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from payments.alipay.clock import BEIJING
 from payments.errors import KeyReused, OrderRefused
 from payments.models import AuditEvent, IdempotencyRecord, MerchantAccount, Order, OrderLine, Transaction
+from payments.models.order import content_hash
 from payments.money import Money
 from payments.services.record_payment import settle_by_hand
 
@@ -64,23 +65,22 @@ def place_order(
         earlier = _earlier(caller, key, request_hash)
         if earlier is not None:
             return earlier
-        order = Order.objects.create(
+        order = Order(
             number=_new_number(now), token=secrets.token_urlsafe(24), account=_account(), title=title[:256],
             goods_fen=goods.fen, shipping_fen=shipping.fen, discount_fen=discount.fen, total_fen=total.fen,
             language=language, contact_email=contact_email or None, created_at=now,
             expires_at=(now + life).replace(microsecond=0),  # Alipay's clock for it has whole seconds, and so has ours
         )  # fmt: skip
-        OrderLine.objects.bulk_create(
+        frozen = [
             OrderLine(
-                order=order,
-                position=at,
-                title=line.title[:256],
-                sku=line.sku,
-                unit_price_fen=line.unit_price.fen,
+                order=order, position=at, title=line.title[:256], sku=line.sku, unit_price_fen=line.unit_price.fen,
                 quantity=line.quantity,
             )
             for at, line in enumerate(lines, start=1)
-        )
+        ]  # fmt: skip
+        order.content_hash = content_hash(order, frozen)
+        order.save(force_insert=True)
+        OrderLine.objects.bulk_create(frozen)
         AuditEvent.objects.add(order, "placed", actor=caller, state=order.state)
         if not total.fen:
             settle_by_hand(order, way=Transaction.Scene.FREE, reference="nothing to pay", actor=caller)

@@ -51,9 +51,15 @@ def sealed(committed_db, monkeypatch) -> None:
     happen(2)
 
 
+GUARDS = "ALTER TABLE payments_auditevent {0} TRIGGER USER; ALTER TABLE payments_auditseal {0} TRIGGER USER"
+
+
 def as_owner(statement: str) -> None:
+    """As somebody who may do everything in the database, and takes its own guards away first."""
     with connections["owner"].cursor() as cursor:
+        cursor.execute(GUARDS.format("DISABLE"))
         cursor.execute(statement)
+        cursor.execute(GUARDS.format("ENABLE"))
 
 
 @pytest.mark.rows("I-15")

@@ -72,7 +72,7 @@ def test_explain_finds_the_order_by_any_of_its_numbers(order, unsettled, says, c
     ]
     assert found["transactions"][0]["trade_no"] == unsettled.trade_no
     assert (found["refunds"], found["open_cases"]) == ([], [])
-    assert [step["action"] for step in found["story"]] == ["placed", "paid", "paid"]
+    assert [step["action"] for step in found["story"]] == ["placed", "created", "presented", "paid", "paid"]
 
 
 def test_explain_names_open_cases(order, unsettled, says, client):

@@ -5,7 +5,17 @@ from itertools import permutations
 
 import pytest
 
-from payments.models import Case, GatewayCall, InboundMessage, Order, OutboxMessage, Refund, Transaction, Transfer
+from payments.models import (
+    AuditEvent,
+    Case,
+    GatewayCall,
+    InboundMessage,
+    Order,
+    OutboxMessage,
+    Refund,
+    Transaction,
+    Transfer,
+)
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.queries.invariants import check_invariants
@@ -162,6 +172,7 @@ def test_reservations_that_no_longer_fit_are_withdrawn_newest_first(paid, twin):
 def test_what_has_left_already_is_never_withdrawn_and_becomes_a_case(paid, twin):
     refund = approved(paid, 8880)
     Refund.objects.filter(pk=refund.pk).update(state=State.SENT, in_doubt=True, called_at=database_now())
+    AuditEvent.objects.add(refund, "sent", actor="refunds", state=State.SENT)
     console_refund(twin, paid, "50.00")
 
     hear_all(twin)
@@ -232,7 +243,7 @@ def test_a_refund_notice_that_does_not_fit_is_a_case_and_asks_nobody(paid, says,
 def test_a_notice_about_a_refund_we_count_as_failed_is_a_case(paid, says):
     refund = approved(paid)
     send_refunds._failed(refund, "40004 BUYER_ERROR", "call:1")
-    Case.objects.update(state=Case.State.RESOLVED)
+    Case.objects.update(state=Case.State.RESOLVED, ended_at=database_now(), note="paid by hand")
 
     receive_notice(says.notice(paid, refund_fee="30.00", out_biz_no=refund.out_request_no))
 

@@ -16,6 +16,7 @@ from payments.services.refund import (
     request_refund,
     settle_refund,
 )
+from tests.conftest import journalled
 
 State = Refund.State
 
@@ -83,7 +84,7 @@ def test_a_confirmed_refund_is_booked_once(paid):
     refund = ask(paid, 3000)
     approve_refund(refund, approver="staff:2")
 
-    assert settle_refund(refund, actor="refunds", evidence="call:1")
+    assert settle_refund(refund, actor="refunds", evidence=journalled(refund))
     assert not settle_refund(refund, actor="refunds", evidence="call:1")
 
     assert counters(paid) == (3000, 0)
@@ -103,7 +104,7 @@ def test_parts_that_sum_to_the_whole_make_the_order_refunded(paid):
     for fen in (8000, 880):
         refund = ask(paid, fen)
         approve_refund(refund, approver="staff:2")
-        settle_refund(refund, actor="refunds", evidence="call:1")
+        settle_refund(refund, actor="refunds", evidence=journalled(refund))
 
     assert counters(paid) == (8880, 0)
     assert Order.objects.get().state == Order.State.REFUNDED
@@ -116,7 +117,7 @@ def test_a_refund_that_moves_no_money_frees_its_amount_once(paid, end):
     if end == "failed":
         approve_refund(refund, approver="staff:2")
     endings = [
-        fail_refund(refund, actor="refunds", evidence="call:1") if end == "failed"
+        fail_refund(refund, actor="refunds", evidence=journalled(refund, outcome="certainly_not")) if end == "failed"
         else reject_refund(refund, actor="staff:2", why="the goods were used")
         for _ in range(2)
     ]  # fmt: skip
@@ -144,6 +145,7 @@ def test_the_database_refuses_what_no_service_may_write(paid, values):
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Refund.objects.create(**row)
+    assert Transaction.objects.reserve(paid.pk, 1)
     Refund.objects.create(**{**row, "amount_fen": 1, "state": State.REQUESTED, "approver": "", "origin": "staff"})
 
 
@@ -171,3 +173,4 @@ def test_an_amount_that_is_not_set_aside_is_never_booked(paid):
 
     assert set(Refund.objects.values_list("state", flat=True)) == {"sent", "requested"}
     assert not Transfer.objects.filter(cause=Transfer.Cause.REFUND).exists()
+    Transaction.objects.filter(pk=paid.pk).update(reserved_fen=1000)  # as it must be at a commit

@@ -55,7 +55,9 @@ def messages(says, order, unsettled, make_order, make_attempt) -> list[InboundMe
         receive_notice(body)
     with pytest.raises(BadSignature):
         receive_notice(says.body(says.fields(unsettled) | {"sign": "AAAA"}))
-    Case.objects.filter(kind=Case.Kind.OTHER_AMOUNT).update(state=Case.State.RESOLVED)
+    Case.objects.filter(kind=Case.Kind.OTHER_AMOUNT).update(
+        state=Case.State.RESOLVED, ended_at=database_now(), note="seen"
+    )
     return list(InboundMessage.objects.order_by("pk"))
 
 

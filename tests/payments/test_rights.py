@@ -5,6 +5,7 @@ from django.apps import apps
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 from payments.models import Account, AuditEvent, Case, Order, Transaction, Transfer
+from payments.models.clock import database_now
 from payments.models.rights import APPEND_ONLY, NEVER_DELETED, READ_ONLY
 
 
@@ -94,7 +95,7 @@ def test_one_open_case_of_a_kind_about_a_subject(db):
     assert not Case.objects.open_once(Case.Kind.STUCK, "transaction:1", evidence="y")
     assert Case.objects.open_once(Case.Kind.SURPLUS, "transaction:1", evidence="x")
 
-    Case.objects.filter(kind=Case.Kind.STUCK).update(state=Case.State.RESOLVED)
+    Case.objects.filter(kind=Case.Kind.STUCK).update(state=Case.State.RESOLVED, ended_at=database_now(), note="seen")
     assert Case.objects.open_once(Case.Kind.STUCK, "transaction:1", evidence="z")
 
 

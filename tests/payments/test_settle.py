@@ -59,7 +59,7 @@ def test_a_payment_pays_its_order_once_and_for_all(hear, says, order, unsettled)
     assert ledger() == [("alipay_receivable", "sales", 8880)]
     assert list(OutboxMessage.objects.values_list("topic", flat=True)) == ["order.paid"]
     assert [event.action for event in AuditEvent.objects.about(order)] == ["placed", "paid"]
-    assert [event.action for event in AuditEvent.objects.about(unsettled)] == ["paid"]
+    assert [event.action for event in AuditEvent.objects.about(unsettled)] == ["created", "presented", "paid"]
 
 
 def test_the_same_fact_twice_settles_once(hear, says, unsettled):

@@ -17,7 +17,7 @@ from payments.services.receive_notice import receive_notice
 from payments.services.refund import request_refund
 from payments.services.relay_outbox import relay_outbox
 from payments.services.start_payment import start_payment
-from tests.conftest import make_merchant
+from tests.conftest import journalled, make_merchant
 from tests.payments.test_races import together
 from tests.payments.test_send_refunds import in_book
 
@@ -205,7 +205,7 @@ def test_where_alipay_refuses_the_robot_a_person_is_told(second, says):
     relay_outbox(limit=10)
     refund = Refund.objects.get()
 
-    send_refunds._failed(refund, "40004 BUYER_ERROR", "call:1")
+    send_refunds._failed(refund, "40004 BUYER_ERROR", journalled(refund, outcome="certainly_not"))
 
     assert sorted(Case.objects.open().values_list("kind", flat=True)) == ["refund_refused", "surplus"]
     assert all_hold()

@@ -6,11 +6,11 @@ from functools import cache
 from django.db import connection
 
 from payments.models import Case, Order, OutboxMessage, Refund, Transaction
-from payments.queries.invariants import INVARIANTS
+from payments.queries.invariants import EVERYTHING, invariants
 from payments.sandbox.book import Book, Trade
 
 AFTER_DRAINING = ("I-26", "I-27", "I-28", "I-29")  # hold when nothing that is due was left undone
-AT_ANY_INSTANT = tuple(name for name in INVARIANTS if name not in AFTER_DRAINING)
+AT_ANY_INSTANT = tuple(name for name in invariants() if name not in AFTER_DRAINING)
 
 
 class Violation(AssertionError):
@@ -30,8 +30,8 @@ def broken(names: Sequence[str] = AT_ANY_INSTANT) -> list[str]:
 
 @cache
 def _statement(names: tuple[str, ...]) -> str:
-    parts = [f"SELECT '{name}', id FROM ({INVARIANTS[name]}) AS broken(id)" for name in names if name in INVARIANTS]
-    return " UNION ALL ".join(parts).replace("%", "%%")
+    rules = {name: query.format(**EVERYTHING) for name, query in invariants().items() if name in names}
+    return " UNION ALL ".join(f"SELECT '{name}', id FROM ({query}) AS broken(id)" for name, query in rules.items())
 
 
 def unsettled() -> list[str]:
