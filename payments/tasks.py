@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from payments.services import approve_refund, close, housekeeping, poll, relay_outbox, sweep
+from payments.services import approve_refund, close, housekeeping, poll, relay_outbox, sweep, watch_certificates
 from payments.services import seal_audit as sealing
 from payments.services import send_refunds as sending
 
@@ -53,3 +53,9 @@ def keep_house(**_from_newer_callers: object) -> None:
 def seal_audit(**_from_newer_callers: object) -> None:
     """Once a minute: seal new audit events."""
     sealing.seal_audit()
+
+
+@shared_task(ignore_result=True, soft_time_limit=240)  # under the duty's lease of 5 minutes
+def watch_certificates_end(**_from_newer_callers: object) -> None:
+    """Once an hour: say early which certificates run out."""
+    watch_certificates.watch_certificates()
