@@ -1,9 +1,10 @@
 """A breaker per gateway: when Alipay can't be reached, the next call says so at once instead of waiting for it."""
 
 import threading
-from datetime import UTC, datetime, timedelta
+import time
+from contextlib import suppress
 
-from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError, CircuitMemoryStorage
+from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError
 
 
 class Breaker:
@@ -16,10 +17,8 @@ class Breaker:
     """
 
     def __init__(self, *, failures: int, pause_s: float) -> None:
-        self._kept = CircuitMemoryStorage(STATE_CLOSED)
-        self._circuit = CircuitBreaker(fail_max=failures, reset_timeout=pause_s, state_storage=self._kept)
-        self._pause = timedelta(seconds=pause_s)
-        self._next_trial = datetime.min.replace(tzinfo=UTC)
+        self._circuit = CircuitBreaker(fail_max=failures, reset_timeout=0)  # when to try again is decided here
+        self._pause_s, self._next_trial = pause_s, 0.0
         self._lock = threading.Lock()
 
     def is_open(self) -> bool:
@@ -30,18 +29,17 @@ class Breaker:
         with self._lock:
             if not self.is_open():
                 return True
-            now, opened_at = datetime.now(UTC), self._kept.opened_at
-            if now < max(self._next_trial, (opened_at or now) + self._pause):
+            if time.monotonic() < self._next_trial:
                 return False
-            self._next_trial = now + self._pause
+            self._next_trial = time.monotonic() + self._pause_s
             return True
 
     def note(self, *, succeeded: bool) -> None:
-        """What became of a call that was let through."""
-        try:
+        """What became of a call that was let through. A success closes it, also one of a call that left before it opened."""
+        with suppress(CircuitBreakerError, _Failed):
             self._circuit.call(_nothing if succeeded else _failure)
-        except (CircuitBreakerError, _Failed):  # it opened just now, or it is open and this call left before
-            return
+        if not succeeded and self.is_open():
+            self._next_trial = time.monotonic() + self._pause_s
 
 
 class _Failed(Exception): ...

@@ -134,10 +134,8 @@ def test_a_writing_call_to_a_dead_gateway_is_certainly_not_sent(restless, connec
     gateway.merchants(refresh=True)
     asked(connected, *["A1"] * 10)
 
-    started = time.monotonic()
     attempt = start_payment(order, scene=Transaction.Scene.QR, actor="test")
 
-    assert time.monotonic() - started < 1
     assert (attempt.state, attempt.in_doubt) == (Transaction.State.CREATED, False)
     gateway.close_transport()
 

@@ -51,9 +51,10 @@ def test_a_trial_that_fails_keeps_it_open_and_one_that_succeeds_closes_it():
     assert breaker.admits()
 
 
-def test_calls_that_left_before_it_opened_change_nothing_when_they_end():
+def test_failures_of_calls_that_left_before_it_opened_change_nothing_and_a_success_proves_it_alive():
     breaker = Breaker(failures=2, pause_s=60)
     failing(breaker, 10)
-    breaker.note(succeeded=True)
+    assert not breaker.admits()
 
-    assert breaker.is_open()
+    breaker.note(succeeded=True)
+    assert breaker.admits()
