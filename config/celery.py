@@ -28,6 +28,7 @@ app.conf.beat_schedule |= {
         "end_dead_calls": 10,
         "relay_outbox_messages": 1,
         "keep_house": 3600,
+        "watch_certificates_end": 600,
         "seal_audit": 20,
         "check_books_nightly": 600,
     }.items()

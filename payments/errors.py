@@ -20,6 +20,7 @@ PaymentsError
     ├── LinkRefused      a bill's link that leads anywhere but to Alipay: nothing was connected
     └── NoAnswer         time-out, broken line or 5xx: it MAY have happened; ask with the SAME number before anything else
         └── NotSent      certain that nothing reached Alipay; safe to repeat
+            └── GatewayDown  nothing was even tried: it has not answered for a while
 """
 
 
@@ -78,6 +79,9 @@ class NoAnswer(AlipayError): ...
 
 
 class NotSent(NoAnswer): ...
+
+
+class GatewayDown(NotSent): ...
 
 
 class RefundRefused(PaymentsError): ...

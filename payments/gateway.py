@@ -10,20 +10,24 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import date, datetime
+from typing import BinaryIO, TypeVar
 
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
+from payments import alarms
 from payments.alipay import requests
-from payments.alipay.answers import read_query
+from payments.alipay.answers import read_bill_link, read_query
+from payments.alipay.bill_download import LinkRules, download
 from payments.alipay.client import Post, Transport
-from payments.alipay.facts import TradeFacts
+from payments.alipay.facts import BillLink, TradeFacts
 from payments.alipay.keys import Credentials
-from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
+from payments.alipay.outcomes import QUERY, CertainlyNot, Done, Next, Unknown
+from payments.alipay.pace import Pace
 from payments.credentials import credentials_of
-from payments.errors import BadKey, NoAnswer, NotSent
+from payments.errors import BadKey, LinkRefused, NoAnswer, NotABill, NotSent
 from payments.models import GatewayCall, MerchantAccount, Transaction
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
@@ -33,6 +37,7 @@ logger = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 Effect = TypeVar("Effect")
 Result = Done[Answer] | CertainlyNot | Unknown
+BILL_TRIES = 3
 KEYS_FRESH_S = 15.0  # a rotated key is in use everywhere this much later, without a restart
 
 
@@ -45,6 +50,7 @@ class Merchant:
 
 
 _transports: dict[int, Transport] = {}
+_paces: dict[str, Pace] = {}  # by app_id
 _merchants: tuple[float, dict[str, Merchant]] = (0.0, {})
 
 
@@ -53,7 +59,10 @@ def transport() -> Transport:
     known = _transports.get(os.getpid())
     if known is not None:
         return known
-    made = Transport(connections=settings.PAYMENTS["batch_connections"])
+    clocks = settings.PAYMENTS
+    made = Transport(
+        connections=clocks["batch_connections"], failures=clocks["breaker_failures"], pause_s=clocks["breaker_pause_s"]
+    )
     kept = _transports.setdefault(os.getpid(), made)
     if kept is not made:  # another thread was faster
         made.close()
@@ -124,18 +133,11 @@ def call(
         number=number or attempt.out_trade_no, amount_fen=(amount or attempt.amount).fen,
         request_hash=hashlib.sha256(request.biz_content.encode()).hexdigest(),
     )  # fmt: skip
-    signed = requests.signed(request, who=merchant.who, at=database_now())
-    try:
-        body = transport().send(Post(signed.post_url(merchant.account.gateway_url), signed.body), deadline_s=deadline_s)
-        result = read(body, merchant.who)
-    except NotSent as error:
-        result = CertainlyNot("", "NOT_SENT", Next.REPEAT)
-        logger.warning("gateway_not_reached", purpose=purpose, number=journal.number, why=str(error))
-    except NoAnswer as error:
-        result = Unknown(str(error))
+    result = _answer(merchant, request, read, deadline_s)
     with transaction.atomic(durable=True):
         outcome, code, why = _journal_words(result)
         GatewayCall.objects.finish(journal, outcome=outcome, code=code, why=why)
+        _alarm(merchant, request.method, [result], evidence=f"call:{journal.pk}")
         effect = finish(result)
     logger.info("gateway_called", purpose=purpose, number=journal.number, outcome=outcome, code=code, why=why)
     return effect
@@ -147,17 +149,78 @@ def ask(
     """Ask Alipay about some numbers at once. Changes nothing here: what was learned goes through `settle`."""
     _refuse_inside_a_transaction()
     source = AskedQuery(uuid.uuid4(), merchant.account.pk, database_now())
-    posts = []
-    for number in numbers:
-        signed = requests.signed(requests.query(number), who=merchant.who, at=source.started_at)
-        posts.append(Post(signed.post_url(merchant.account.gateway_url), signed.body))
-    results: list[Result[TradeFacts]] = []
-    for number, body in zip(numbers, transport().send_many(posts, deadline_s=deadline_s), strict=True):
-        if isinstance(body, NoAnswer):
-            results.append(Unknown(str(body)))
-        else:
-            results.append(read_query(body, who=merchant.who, out_trade_no=number))
+    pace = _paces.setdefault(merchant.account.app_id, Pace())
+    if not pace.may_ask():
+        return source, [Unknown("resting: Alipay said that we ask too often", Next.BACK_OFF)] * len(numbers)
+    posts = [_post(merchant, requests.query(number), source.started_at) for number in numbers]
+    bodies = transport().send_many(posts, deadline_s=deadline_s)
+    results: list[Result[TradeFacts]] = [
+        Unknown(str(body)) if isinstance(body, NoAnswer) else read_query(body, who=merchant.who, out_trade_no=number)
+        for number, body in zip(numbers, bodies, strict=True)
+    ]
+    pace.heard(limited=any(isinstance(each, Unknown) and each.next is Next.BACK_OFF for each in results))
+    _alarm(merchant, QUERY, results, evidence=source.evidence)
     return source, results
+
+
+def fetch_bill(merchant: Merchant, *, bill_type: str, day: date, into: BinaryIO) -> Result[BillLink]:
+    """Ask where a day's bill lies and write it to `into` at once, for the link lives thirty seconds. Up to three times.
+
+    Done with an empty `into`: Alipay has no file, for the day had no business. CertainlyNot with Next.WAIT: not made yet.
+    The link is in no log and in no result.
+    """
+    _refuse_inside_a_transaction()
+    clocks = settings.PAYMENTS
+    rules = LinkRules(frozenset(settings.BILL_HOSTS), frozenset(settings.BILL_ORIGINS))
+    request, why = requests.bill_link(bill_type=bill_type, day=day), ""
+    for _ in range(BILL_TRIES):
+        into.seek(0)
+        into.truncate()
+        result = _answer(merchant, request, lambda body, who: read_bill_link(body, who=who), clocks["call_deadline_s"])
+        _alarm(merchant, request.method, [result])
+        if not isinstance(result, Done) or not result.answer.url:
+            return result
+        try:
+            download(result.answer.url, into, rules=rules, deadline_s=clocks["bill_deadline_s"])
+        except LinkRefused as error:
+            alarms.not_alipay(merchant.account, what="bill link", why=str(error))
+            return Unknown(str(error), Next.ALERT)
+        except (NoAnswer, NotABill) as error:
+            why = str(error)
+            logger.warning("bill_not_fetched", bill_type=bill_type, day=f"{day:%Y-%m-%d}", why=why)
+        else:
+            return Done(BillLink("", result.answer.is_empty))
+    return Unknown(why, Next.REPEAT)
+
+
+def _answer(
+    merchant: Merchant,
+    request: requests.Request,
+    read: Callable[[bytes, Credentials], Result[Answer]],
+    deadline_s: float,
+) -> Result[Answer]:
+    """Send one request and read what comes back."""
+    post = _post(merchant, request, database_now())
+    try:
+        return read(transport().send(post, deadline_s=deadline_s), merchant.who)
+    except NotSent as error:
+        logger.warning("gateway_not_reached", method=request.method, why=str(error))
+        return CertainlyNot("", "NOT_SENT", Next.REPEAT)
+    except NoAnswer as error:
+        return Unknown(str(error))
+
+
+def _post(merchant: Merchant, request: requests.Request, at: datetime) -> Post:
+    signed = requests.signed(request, who=merchant.who, at=at)
+    return Post(signed.post_url(merchant.account.gateway_url), signed.body, request.changes_nothing)
+
+
+def _alarm(merchant: Merchant, method: str, results: Sequence[Result[Answer]], *, evidence: str = "") -> None:
+    """Tell of a line that is dead, or alive again, and of answers that can't be Alipay's."""
+    alarms.note_line(merchant.account, is_down=transport().is_down(merchant.account.gateway_url))
+    doubted = next((each for each in results if isinstance(each, Unknown) and each.next is Next.ALERT), None)
+    if doubted is not None:
+        alarms.not_alipay(merchant.account, what=method, why=doubted.why, evidence=evidence)
 
 
 def _journal_words(result: Result[Answer]) -> tuple[GatewayCall.Outcome, str, str]:

@@ -2,7 +2,16 @@
 
 from celery import shared_task
 
-from payments.services import approve_refund, check_books, close, housekeeping, poll, relay_outbox, sweep
+from payments.services import (
+    approve_refund,
+    check_books,
+    close,
+    housekeeping,
+    poll,
+    relay_outbox,
+    sweep,
+    watch_certificates,
+)
 from payments.services import seal_audit as sealing
 from payments.services import send_refunds as sending
 
@@ -59,3 +68,9 @@ def seal_audit(**_from_newer_callers: object) -> None:
 def check_books_nightly(**_from_newer_callers: object) -> None:
     """Once a night: look whether the books hold together."""
     check_books.check_nightly()
+
+
+@shared_task(ignore_result=True, soft_time_limit=240)  # under the duty's lease of 5 minutes
+def watch_certificates_end(**_from_newer_callers: object) -> None:
+    """Once an hour: say early which certificates run out."""
+    watch_certificates.watch_certificates()

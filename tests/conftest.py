@@ -28,7 +28,7 @@ from xdist.scheduler import LoadScopeScheduling
 from config.local.matrix import ROWS, known_rows
 from config.local.servers import OWNER
 from config.local.testing import TEMPLATE
-from payments import credentials, gateway
+from payments import alarms, credentials, gateway
 from payments.alipay.clock import to_beijing
 from payments.alipay.facts import TradeFacts, TradeStatus
 from payments.alipay.signing import notice_text, sign
@@ -137,6 +137,10 @@ def _nothing_remembered() -> Iterator[None]:
     """What a process keeps between requests must not leak from test to test."""
     yield
     gateway._merchants = (0.0, {})
+    gateway._paces.clear()
+    for open_here in gateway._transports.values():
+        open_here._breakers.clear()
+    alarms._reached.clear()
     credentials._parsed.clear()
     for each in (receiving._kept, receiving._refreshes):
         each.minute, each.used, each.left_out = -1, 0, 0

@@ -217,9 +217,15 @@ PAYMENTS = {
     "call_deadline_s": env.float("PAYMENTS_CALL_DEADLINE_S", default=15.0),
     "page_deadline_s": env.float("PAYMENTS_PAGE_DEADLINE_S", default=6.0),
     "batch_connections": env.int("PAYMENTS_BATCH_CONNECTIONS", default=50),
+    "breaker_failures": env.int("PAYMENTS_BREAKER_FAILURES", default=10),
+    "breaker_pause_s": env.float("PAYMENTS_BREAKER_PAUSE_S", default=10.0),
+    "bill_deadline_s": env.float("PAYMENTS_BILL_DEADLINE_S", default=300.0),
     "precreate_product_code": env("PAYMENTS_PRECREATE_PRODUCT_CODE", default=""),
 }
 check_clocks(PAYMENTS, prefix="PAYMENTS_")
+# Bills are fetched by https from exactly these hosts; and from a pretend Alipay's whole address, which production refuses.
+BILL_HOSTS = env.list("BILL_HOSTS", default=["dwbillcenter.alipay.com"])
+BILL_ORIGINS = env.list("BILL_ORIGINS", default=[])
 # Who hears what happened to an order: outbox topic -> functions taking the message's payload. Upward calls stay names.
 OUTBOX_HANDLERS = {
     "order.paid": [

@@ -3,8 +3,11 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import DATABASE_POOL, database, env
+from config.settings.base import BILL_ORIGINS, DATABASE_POOL, database, env
 from config.settings.reading import address
+
+if BILL_ORIGINS:
+    raise ImproperlyConfigured("BILL_ORIGINS is for a pretend Alipay: real bills come by https from BILL_HOSTS.")
 
 DEBUG = False
 SECRET_KEY = env.required(

@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-ABOVE_NOTHING = ("order_life_s", "extension_s", "qr_life_s", "call_deadline_s", "page_deadline_s", "batch_connections")
+ABOVE_NOTHING = (
+    "order_life_s", "extension_s", "qr_life_s", "call_deadline_s", "page_deadline_s", "batch_connections", "breaker_failures",
+    "bill_deadline_s",
+)  # fmt: skip
 
 
 class Environment(environ.Env):  # type: ignore[misc]  # the package has no types

@@ -16,4 +16,4 @@ STORAGES = {
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-PAYMENTS = {**PAYMENTS, "call_deadline_s": 2.0, "page_deadline_s": 2.0}
+PAYMENTS = {**PAYMENTS, "call_deadline_s": 2.0, "page_deadline_s": 2.0, "breaker_pause_s": 0.05}

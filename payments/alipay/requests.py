@@ -15,6 +15,7 @@ from payments.alipay.signing import SIGN_TYPE, request_text, sign
 from payments.money import Money
 
 PAGE_PAY, WAP_PAY, APP_PAY = "alipay.trade.page.pay", "alipay.trade.wap.pay", "alipay.trade.app.pay"
+QUESTIONS = frozenset({QUERY, REFUND_QUERY, BILL_LINK})
 CARRIED_BY_BUYERS = frozenset({PAGE_PAY, WAP_PAY, APP_PAY})
 LONGEST_SUBJECT = 256
 _BANK_NEWS: dict[str, str | list[str]] = {"query_options": ["deposit_back_info"]}
@@ -33,6 +34,11 @@ class Request:
     biz: Mapping[str, str | list[str]]
     notify_url: str = ""
     return_url: str = ""
+
+    @property
+    def changes_nothing(self) -> bool:
+        """A question, that may be asked again."""
+        return self.method in QUESTIONS
 
     @property
     def biz_content(self) -> str:

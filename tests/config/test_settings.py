@@ -45,6 +45,7 @@ BROKEN = {
     "EMAIL_URL": f"carrier-pigeon://me:{HIDDEN}@roof", "LOG_LEVEL": "LOUD", "PAYMENTS_GRACE_S": "two minutes",
     "PAYMENTS_LEAST_LIFE_S": "-1", "PAYMENTS_LADDER_S": "60,soon", "PAYMENTS_REFUND_LADDER_S": "0",
     "PAYMENTS_CALL_DEADLINE_S": "0", "DATABASE_POOL": "many", "SECURE_HSTS_SECONDS": "a year",
+    "PAYMENTS_BREAKER_FAILURES": "0", "BILL_ORIGINS": "http://127.0.0.1:9000",
 }  # fmt: skip
 
 

@@ -17,9 +17,10 @@ from payments.alipay.keys import load_private_key
 from payments.alipay.signing import request_text, sign, verifies
 from payments.credentials import credentials_of
 from payments.errors import BadKey, BadSignature
-from payments.models import AlipayKey, MerchantAccount, Transaction
+from payments.models import AlipayKey, Case, Duty, MerchantAccount, Transaction
 from payments.models.clock import database_now
 from payments.sandbox.identity import identity_in
+from payments.services.watch_certificates import watch_certificates
 from tests.payments.alipay.making import SM2_ROOT, certificate
 from tests.payments.test_commands import run
 
@@ -229,3 +230,23 @@ def test_while_our_own_certificate_is_exchanged_the_newest_one_that_fits_a_key_s
     key = text(newer, "app_private_key.pem")
     AlipayKey.objects.create(account=account, kind="app_private", key=key, valid_from=database_now())
     assert app_cert_sn_in_use(account) == app_cert_sn(pem)
+
+
+@pytest.mark.rows("F70")
+def test_a_certificate_that_runs_out_becomes_a_case_at_each_mark_unless_a_newer_one_is_here(db, folder, identity):
+    theirs = identity[0].alipay_key.public_key()
+    ends = database_now() + timedelta(days=6)
+    (folder / "alipayCertPublicKey_RSA2.crt").write_text(certificate(theirs, until=ends, serial=3001))
+    connect(folder)
+    sn = app_cert_sn(text(folder, "alipayCertPublicKey_RSA2.crt"))
+
+    assert watch_certificates()
+    assert list(Case.objects.open().filter(kind="certificate").values_list("subject", flat=True)) == [f"{sn}:7 days"]
+    assert not watch_certificates()  # within the hour
+
+    Case.objects.all().update(state="resolved")
+    Duty.objects.update(due_at=database_now())
+    (folder / "alipayCertPublicKey_RSA2.crt").write_text(certificate(theirs, serial=3002))
+    connect(folder)
+    assert watch_certificates()
+    assert not Case.objects.open().filter(kind="certificate").exists()

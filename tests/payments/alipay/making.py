@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 _NAMES = {
@@ -49,3 +49,46 @@ def certificate(
         not_valid_after=end,
     ).sign(signer, SHA256())
     return made.public_bytes(Encoding.PEM).decode()
+
+
+HOST_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+_AUTHORITY_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of the tests")])
+_SIGNS_ALL = x509.KeyUsage(
+    digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+    data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+
+
+def private_pem(key: rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def host_certificate(host: str, *, until: datetime | None = None, signer: rsa.RSAPrivateKey = CA) -> str:
+    """A web server's certificate for HOST_KEY, signed by the authority of the tests unless told otherwise."""
+    end = until or datetime.now(UTC) + timedelta(days=1)
+    made = _dated(_AUTHORITY_NAME, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]), HOST_KEY, end)
+    return (
+        made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(CA.public_key()), critical=False)
+        .sign(signer, SHA256())
+        .public_bytes(Encoding.PEM)
+        .decode()
+    )
+
+
+def _dated(issuer: x509.Name, subject: x509.Name, key: rsa.RSAPrivateKey, end: datetime) -> x509.CertificateBuilder:
+    return x509.CertificateBuilder(
+        issuer_name=issuer, subject_name=subject, public_key=key.public_key(), serial_number=x509.random_serial_number(),
+        not_valid_before=end - timedelta(days=30), not_valid_after=end,
+    )  # fmt: skip
+
+
+AUTHORITY = (
+    _dated(_AUTHORITY_NAME, _AUTHORITY_NAME, CA, datetime.now(UTC) + timedelta(days=1))
+    .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    .add_extension(_SIGNS_ALL, critical=True)
+    .add_extension(x509.SubjectKeyIdentifier.from_public_key(CA.public_key()), critical=False)
+    .sign(CA, SHA256())
+    .public_bytes(Encoding.PEM)
+    .decode()
+)

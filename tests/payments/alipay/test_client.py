@@ -1,18 +1,18 @@
 import asyncio
-import contextlib
+import resource
 import socket
 import ssl
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from payments.alipay.client import LARGEST_ANSWER, Post, Transport
-from payments.errors import NoAnswer, NotSent
-
-Serve = Callable[[socket.socket], None]
+from payments.errors import GatewayDown, NoAnswer, NotSent
+from tests.payments.alipay.making import AUTHORITY, HOST_KEY, host_certificate, private_pem
+from tests.payments.alipay.wire import Serve, http, saying
 
 
 @pytest.fixture
@@ -20,49 +20,6 @@ def transport() -> Iterator[Transport]:
     transport = Transport(connections=10)
     yield transport
     transport.close()
-
-
-@pytest.fixture
-def far_side() -> Iterator[Callable[[Serve], str]]:
-    """A server of bare sockets that does what a test says with each connection."""
-    listening: list[socket.socket] = []
-
-    def listen(serve: Serve) -> str:
-        server = socket.create_server(("127.0.0.1", 0))
-        listening.append(server)
-
-        def served(connection: socket.socket) -> None:
-            with connection, contextlib.suppress(OSError):
-                serve(connection)
-
-        def accept() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                threading.Thread(target=served, args=(connection,), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        return f"http://127.0.0.1:{server.getsockname()[1]}/gateway.do?x=1%2F2"
-
-    yield listen
-    for server in listening:
-        server.close()
-
-
-def http(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
-
-
-def saying(answer: bytes, heard: list[bytes] | None = None) -> Serve:
-    def serve(connection: socket.socket) -> None:
-        while data := connection.recv(65536):
-            if heard is not None:
-                heard.append(data)
-            connection.sendall(answer)
-
-    return serve
 
 
 def test_the_answer_comes_back_as_bytes_and_the_address_goes_out_as_given(transport, far_side):
@@ -116,6 +73,7 @@ def test_a_certificate_that_does_not_fit_stops_the_call_before_it_is_sent(transp
     assert not any(heard)
 
 
+@pytest.mark.rows("F38")
 @pytest.mark.parametrize("status", ["500 x", "502 x", "503 x", "404 x", "302 Found"])
 def test_any_status_but_200_is_no_answer(transport, far_side, status):
     url = far_side(saying(http(b"<html>", status=status, headers="Location: /elsewhere\r\n")))
@@ -156,6 +114,7 @@ def silent(connection: socket.socket) -> None:
     time.sleep(2)
 
 
+@pytest.mark.rows("F41")
 @pytest.mark.parametrize("serve", [drip, drip_headers, silent])
 def test_the_deadline_is_a_total_one(transport, far_side, serve):
     started = time.monotonic()
@@ -233,14 +192,186 @@ def test_calls_from_many_threads_do_not_disturb_each_other(transport, far_side):
 
 
 def _tls_with_own_certificate(folder) -> ssl.SSLContext:
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "k.pem", "-out", folder / "c.pem",
-         "-days", "1", "-subj", "/CN=openapi.alipay.com"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    (folder / "c.pem").write_text(host_certificate("openapi.alipay.com"))
+    (folder / "k.pem").write_text(private_pem(HOST_KEY))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "c.pem", folder / "k.pem")
     return context
+
+
+@pytest.fixture
+def trusting_our_authority(monkeypatch, tmp_path) -> None:
+    """As if the machine knew the authority of these tests, so that nothing but the certificate itself is judged."""
+    (tmp_path / "authority.pem").write_text(AUTHORITY)
+    monkeypatch.setattr(
+        "aiohttp.connector._SSL_CONTEXT_VERIFIED", ssl.create_default_context(cafile=tmp_path / "authority.pem")
+    )
+
+
+def serving_tls(far_side, folder, certificate: str, *, oldest: bool = False) -> str:
+    (folder / "c.pem").write_text(certificate)
+    (folder / "k.pem").write_text(private_pem(HOST_KEY))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if oldest:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    context.load_cert_chain(folder / "c.pem", folder / "k.pem")
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            saying(http(b"ok"))(secure)
+
+    return str(far_side(serve)).replace("http://127.0.0.1", "https://localhost")
+
+
+def test_a_certificate_that_fits_is_accepted(transport, far_side, tmp_path, trusting_our_authority):
+    url = serving_tls(far_side, tmp_path, host_certificate("localhost"))
+
+    assert transport.send(Post(url, ""), deadline_s=5) == b"ok"
+
+
+@pytest.mark.rows("D12")
+@pytest.mark.parametrize(
+    ("certificate", "says"),
+    [
+        (host_certificate("openapi.alipay.com"), "[Hh]ostname mismatch"),
+        (host_certificate("localhost", until=datetime.now(UTC) - timedelta(days=1)), "expired"),
+        (host_certificate("localhost", signer=HOST_KEY), "self.signed|unable to get local issuer|signature"),
+    ],
+    ids=["wrong host", "expired", "self-signed"],
+)
+def test_a_certificate_that_does_not_fit_is_refused(
+    transport, far_side, tmp_path, trusting_our_authority, certificate: str, says: str
+):
+    url = serving_tls(far_side, tmp_path, certificate)
+
+    with pytest.raises(NotSent, match=says):
+        transport.send(Post(url, ""), deadline_s=5)
+
+
+@pytest.mark.rows("D12")
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+def test_a_line_of_the_last_century_is_refused(transport, far_side, tmp_path, trusting_our_authority):
+    url = serving_tls(far_side, tmp_path, host_certificate("localhost"), oldest=True)
+
+    with pytest.raises(NoAnswer):
+        transport.send(Post(url, ""), deadline_s=5)
+
+
+@pytest.mark.rows("F38", "F39")
+@pytest.mark.parametrize("headers", ["Content-Type: text/html\r\n", "Content-Type: image/png; charset=klingon\r\n"])
+def test_what_a_header_says_of_the_content_does_not_matter(transport, far_side, headers: str):
+    assert transport.send(Post(far_side(saying(http(b"{}", headers=headers))), ""), deadline_s=5) == b"{}"
+
+
+def failing(times: int, answer: bytes = http(b"ok")) -> tuple[Serve, list[bytes]]:
+    """Breaks the line so many times, then answers."""
+    heard: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        heard.append(connection.recv(65536))
+        if len(heard) > times:
+            connection.sendall(answer)
+
+    return serve, heard
+
+
+def test_a_question_is_asked_again_when_the_line_breaks(transport, far_side):
+    serve, heard = failing(2)
+
+    assert transport.send(Post(far_side(serve), "", changes_nothing=True), deadline_s=10) == b"ok"
+    assert len(heard) == 3
+
+
+def test_a_question_is_asked_three_times_at_most(transport, far_side):
+    serve, heard = failing(9)
+
+    with pytest.raises(NoAnswer):
+        transport.send(Post(far_side(serve), "", changes_nothing=True), deadline_s=10)
+    assert len(heard) == 3
+
+
+def test_asking_again_ends_with_the_deadline(transport, far_side):
+    serve, _ = failing(9)
+    started = time.monotonic()
+
+    with pytest.raises(NoAnswer):
+        transport.send(Post(far_side(serve), "", changes_nothing=True), deadline_s=0.15)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.rows("F38")
+def test_an_order_is_never_given_twice(transport, far_side):
+    serve, heard = failing(1)
+
+    with pytest.raises(NoAnswer):
+        transport.send(Post(far_side(serve), ""), deadline_s=10)
+    assert len(heard) == 1
+
+
+@pytest.fixture
+def impatient() -> Iterator[Transport]:
+    transport = Transport(connections=10, failures=3, pause_s=0.3)
+    yield transport
+    transport.close()
+
+
+@pytest.mark.rows("F44")
+def test_a_gateway_that_is_down_costs_milliseconds_until_it_answers_again(impatient, far_side):
+    serve, heard = failing(3)
+    post = Post(far_side(serve), "")
+    for _ in range(3):
+        with pytest.raises(NoAnswer):
+            impatient.send(post, deadline_s=1)
+    assert impatient.is_down(post.url)
+
+    started = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(GatewayDown):
+            impatient.send(post, deadline_s=1)
+    assert time.monotonic() - started < 0.3
+    assert len(heard) == 3
+
+    time.sleep(0.35)
+    assert impatient.send(post, deadline_s=1) == b"ok"
+    assert not impatient.is_down(post.url)
+
+
+@pytest.mark.rows("F44")
+def test_a_batch_to_a_gateway_that_is_down_is_given_up_in_its_midst(impatient, far_side):
+    heard: list[bytes] = []
+    posts = [Post(far_side(saying(http(b"", status="503 x"), heard)), "", changes_nothing=True)] * 500
+
+    answers = impatient.send_many(posts, deadline_s=2)
+
+    assert len(heard) <= 3 * 10 + 10
+    assert sum(isinstance(answer, GatewayDown) for answer in answers) >= 480
+
+
+def test_one_gateway_that_is_down_does_not_close_another(impatient, far_side):
+    dead = Post("http://127.0.0.1:9/gateway.do", "")
+    for _ in range(5):
+        with pytest.raises(NotSent):
+            impatient.send(dead, deadline_s=1)
+
+    assert impatient.is_down(dead.url)
+    assert impatient.send(Post(far_side(saying(http(b"ok"))), ""), deadline_s=1) == b"ok"
+
+
+@pytest.mark.rows("F41")
+def test_an_answer_of_50_mb_costs_neither_time_nor_memory(transport, far_side):
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 52428800\r\n\r\n")
+        for _ in range(800):
+            connection.sendall(b"x" * 65536)
+
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    with pytest.raises(NoAnswer, match=str(LARGEST_ANSWER)):
+        transport.send(Post(far_side(serve), ""), deadline_s=10)
+
+    assert time.monotonic() - started < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 * 1024
 
 
 def test_the_loop_of_the_caller_is_not_needed(transport, far_side):
