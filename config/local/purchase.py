@@ -65,6 +65,17 @@ def trade_status(stack: Stack, payment: Payment) -> str:
     return next((trade["trade_status"] for trade in trades if trade["out_trade_no"] == payment.out_trade_no), "")
 
 
+def refunds(stack: Stack, payment: Payment) -> list[str]:
+    """The out_request_no of every refund of a number in the pretend Alipay's own book."""
+    with urllib.request.urlopen(f"{stack.sandbox}/control/book", timeout=10) as answer:
+        trades = json.load(answer)["trades"]
+    return [
+        refund["out_request_no"]
+        for trade in trades if trade["out_trade_no"] == payment.out_trade_no
+        for refund in trade["refunds"]
+    ]  # fmt: skip
+
+
 def page(payment: Payment) -> str:
     """The paying page, as a browser without script gets it."""
     with urllib.request.urlopen(

@@ -22,6 +22,7 @@ from config.local.stack import Stack, StackFailed, free_port, stack
 CLOCKS = {
     "PAYMENTS_GRACE_S": "3", "PAYMENTS_LEAST_LIFE_S": "2", "PAYMENTS_LADDER_S": "2,2,3", "PAYMENTS_WATCH_S": "2",
     "PAYMENTS_ASK_AGAIN_S": "1", "PAYMENTS_CALL_DEADLINE_S": "3", "PAYMENTS_PAGE_DEADLINE_S": "3",
+    "PAYMENTS_REFUND_LADDER_S": "2,2,3", "PAYMENTS_REFUND_ABSENT_S": "2",
     "SANDBOX_OPTIONS": "--least-life 1 --notify-timescale 0.01",
 }  # fmt: skip
 MARK = "JIEZHANG_SMOKE"
@@ -48,6 +49,7 @@ def smoke() -> int:
                     pays_by_page_without_notices,
                     abandons_two_orders,
                     replays_a_notice,
+                    refunds_a_part_and_the_rest,
                 ):
                     step(product, results)
         except (ServersFailed, StackFailed) as failure:
@@ -184,6 +186,39 @@ def replays_a_notice(product: Stack, results: Results) -> None:
             lambda: control(product, "resend", out_trade_no=paid.out_trade_no)["answer"] == "success",
         )
     results.check("replay: settled once, in the books once", lambda: _is_in_the_books(product, paid, 1))
+
+
+def refunds_a_part_and_the_rest(product: Stack, results: Results) -> None:
+    paid = requested(product, amount="88.80", subject="refunded", scene="qr")
+    control(product, "pay", out_trade_no=paid.out_trade_no)
+    results.check("refund: paid", lambda: _reaches(paid, "paid"))
+    control(product, "faults", swallow="1")
+    for amount, state in (("30.00", "partly_refunded"), ("58.80", "refunded")):
+        words = (
+            "refund",
+            paid.order_number,
+            "--amount",
+            amount,
+            "--requested-by",
+            "ann",
+            "--approved-by",
+            "bob",
+            "--json",
+        )
+        results.check(f"refund: {amount} is asked for and approved", functools.partial(product.manage, *words))
+        results.check(f"refund: the order is {state} then", functools.partial(_order_is, product, paid, state))
+    results.check("refund: at Alipay each once, the lost answer's too", lambda: _is_refunded(product, paid, 8880))
+
+
+def _order_is(product: Stack, payment: purchase.Payment, state: str) -> float:
+    return until(state, lambda: explained(product, payment)["order"]["state"] == state)
+
+
+def _is_refunded(product: Stack, paid: purchase.Payment, fen: int) -> bool:
+    ours = explained(product, paid)
+    theirs = purchase.refunds(product, paid)
+    known = {each["out_request_no"] for each in ours["refunds"]}
+    return ours["order"]["refunded_fen"] == fen and len(theirs) == 2 and set(theirs) == known
 
 
 def _reaches(payment: purchase.Payment, state: str) -> float:

@@ -160,7 +160,6 @@ class Refund(models.Model):
     requester = internal(models.CharField(_("requested by"), max_length=80))
     approver = internal(models.CharField(_("approved by"), max_length=80, blank=True, default=""))
     lines = internal(models.JSONField(_("by line (fen)"), default=dict, blank=True))
-    pieces = internal(models.JSONField(_("pieces by line"), default=dict, blank=True))
     evidence = internal(models.CharField(_("evidence"), max_length=80, blank=True, default=""))
     created_at = internal(models.DateTimeField(_("created"), db_default=Now()))
     approved_at = internal(models.DateTimeField(_("approved"), null=True, blank=True))

@@ -48,8 +48,8 @@ def request_refund(
         if not Transaction.objects.reserve(attempt.pk, amount.fen):
             raise RefundRefused(f"{amount} can't be refunded: it is more than is left, or no longer refundable")
         refund = Refund.objects.create(
-            transaction=attempt, out_request_no=_new_number(), amount_fen=amount.fen, origin=origin, reason=reason[:256],
-            requester=requester, lines=dict(lines or {}), reason_code=reason_code or "", lapses_at=lapses_at,
+            transaction=attempt, out_request_no=_new_number(), amount_fen=amount.fen, origin=origin, requester=requester,
+            reason=reason[:256], reason_code=reason_code or "", lapses_at=lapses_at, lines=dict(lines or {}),
         )  # fmt: skip
         AuditEvent.objects.add(refund, "requested", actor=requester, state=State.REQUESTED)
     return refund

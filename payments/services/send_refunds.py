@@ -20,6 +20,7 @@ from payments.alipay.facts import Refunded
 from payments.alipay.outcomes import OUR_FAULT, CertainlyNot, Done, Next, Unknown
 from payments.models import AuditEvent, Case, Refund, Transaction
 from payments.models.clock import database_now
+from payments.services.external_refund import compare_total
 from payments.services.refund import fail_refund, lock, settle_refund
 
 logger = structlog.get_logger(__name__)
@@ -95,8 +96,10 @@ def _intend(refund: Refund) -> bool:
 def _after_sending(refund: Refund, result: Done[Refunded] | CertainlyNot | Unknown, evidence: str) -> None:
     """`refund` is as it was before this call: in doubt if an earlier one was."""
     match result:
-        case Done():
+        case Done(refunded):
             _succeeded(refund, evidence)
+            if refunded.refunded_total is not None:
+                compare_total(refund.transaction, refunded.refunded_total.fen, evidence=evidence)
         case Unknown():
             _go_on(refund, in_doubt=True)
         case CertainlyNot(next=Next.REPEAT):

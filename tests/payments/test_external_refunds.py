@@ -19,6 +19,7 @@ from payments.models import (
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.queries.invariants import check_invariants
+from payments.sandbox.notices import signed_notice
 from payments.services import send_refunds
 from payments.services.receive_notice import receive_notice
 from payments.services.refund import request_refund
@@ -52,7 +53,7 @@ def notices(twin: Twin) -> list[bytes]:
     """The bodies of all notices that the pretend Alipay has made so far."""
     alipay = twin.site.alipay
     made = alipay.book.deliveries.values()
-    return [urllib.parse.urlencode(alipay.signed_notice(each.fields, database_now())).encode() for each in made]
+    return [urllib.parse.urlencode(signed_notice(alipay, each.fields, database_now())).encode() for each in made]
 
 
 def hear_all(twin: Twin) -> None:
@@ -197,6 +198,20 @@ def test_more_money_gone_than_we_know_of_is_a_case_until_it_is_found(paid, twin)
     receive_notice(first)
     relay()
 
+    assert (counters(paid), kinds()) == ((3500, 0), [])
+
+
+def test_the_answer_to_our_own_refund_tells_that_money_went_elsewhere(paid, twin):
+    """refund_fee counts everything on the trade; the notice of the console's refund is still on its way."""
+    console_refund(twin, paid, "30.00")
+    refund = approved(paid, 500)
+
+    send_refunds.send_due(limit=1)
+
+    refund.refresh_from_db()
+    assert (refund.state, counters(paid), kinds()) == (State.SUCCEEDED, (500, 0), ["external_refund"])
+    assert Case.objects.get().amount_fen == 3000
+    hear_all(twin)
     assert (counters(paid), kinds()) == ((3500, 0), [])
 
 
