@@ -24,7 +24,7 @@ from payments.sandbox.book import OFFERED, Book, Refund, Trade
 from payments.sandbox.envelope import Call, Style, opened, written
 from payments.sandbox.faults import Fault, Faults
 from payments.sandbox.identity import Identity
-from payments.sandbox.refunds import APART, Refunds, deposit_back
+from payments.sandbox.refunds import APART, AT_THE_BANK, Refunds, deposit_back
 from payments.sandbox.refusals import SYSTEM_ERROR, Refused, invalid
 from payments.sandbox.trades import Trades
 
@@ -45,6 +45,7 @@ class Alipay:
     order        of an answer's fields: "first" (code and msg first), "alphabetical", or "mixed" by chance
     fee_rate     part of each payment that Alipay keeps, for the bills
     apart        the least time between two refunds of one trade
+    app_gateway  the application's gateway address, for messages about refunds to bank cards; empty sends none
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Alipay:
         order: str = "first",
         fee_rate: Decimal = FEE_RATE,
         apart: timedelta = APART,
+        app_gateway: str = "",
     ) -> None:
         self.identity = identity
         self.book = book
@@ -68,6 +70,7 @@ class Alipay:
         self.refunds = Refunds(self.trades, apart=apart)
         self.bills = BillLinks(book, identity.seller_id, address=address, fee_rate=fee_rate, chance=chance, seed=seed)
         self.untold: list[tuple[Trade, Refund | None]] = []
+        self.app_gateway = app_gateway
         self._order = order
 
     # --- the gateway ---------------------------------------------------------------------------------------------
@@ -184,7 +187,8 @@ class Alipay:
             raise invalid("refund_amount") from None
         if self.faults.strikes(Fault.POOR_SELLER, REFUND):
             raise Refused("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足")
-        refund = self.refund(trade, amount, call.text("out_request_no"), now, reason=call.text("refund_reason"))
+        wishes = {"reason": call.text("refund_reason"), "tells_deposit": call.wants("deposit_back_info")}
+        refund = self.refund(trade, amount, call.text("out_request_no"), now, **wishes)
         return {
             **BUYER, "fund_change": "Y" if len(trade.refunds) > before else "N",
             "gmt_refund_pay": to_beijing(refund.at), "out_trade_no": trade.out_trade_no,
@@ -238,9 +242,12 @@ class Alipay:
         self.untold.append((trade, None))
         return trade
 
-    def refund(self, trade: Trade, amount: Money, out_request_no: str, now: datetime, *, reason: str = "") -> Refund:
-        """Give money back, at most once per number; without a number, the whole amount. Raises Refused."""
-        refund = self.refunds.refund(trade, amount, out_request_no, now, reason)
+    def refund(self, trade: Trade, amount: Money, out_request_no: str, now: datetime, **wishes: Any) -> Refund:
+        """Give money back, at most once per number; without a number, the whole amount. Raises Refused.
+
+        wishes  reason, tells_deposit
+        """
+        refund = self.refunds.refund(trade, amount, out_request_no, now, **wishes)
         self._tell_refunds()
         return refund
 
@@ -273,7 +280,6 @@ def _at_the_bank(call: Call, refund: Refund, now: datetime) -> Answer:
     status = deposit_back(refund, now)
     if not status or not (call.wants("deposit_back_info") or call.wants("deposit_back_info_list")):
         return {}
+    name = "bank_ack_time" if status == "S" else "est_bank_receipt_time"
     told = {"has_deposit_back": "true", "dback_status": status, "dback_amount": refund.amount.to_yuan()}
-    if status == "S":
-        told["bank_ack_time"] = to_beijing(now)
-    return {"deposit_back_info": told}
+    return {"deposit_back_info": {**told, name: to_beijing(refund.at + AT_THE_BANK)}}

@@ -18,7 +18,8 @@ BALANCE, BANK_CARD = "ALIPAYACCOUNT", "BANKCARD"  # what buyers pay with
 class Refund:
     """One refund of a trade: its number (unique within the trade), its own amount, and when.
 
-    to_bank_card  the money goes on to a bank, which takes its time; told where the refund asked for deposit_back_info
+    to_bank_card   the money goes on to a bank, which takes its time
+    tells_deposit  the shop asked to hear of that (deposit_back_info)
     """
 
     out_request_no: str
@@ -26,6 +27,7 @@ class Refund:
     at: datetime
     reason: str = ""
     to_bank_card: bool = False
+    tells_deposit: bool = False
 
     @property
     def amount(self) -> Money:
@@ -111,6 +113,17 @@ class Delivery:
     @property
     def is_done(self) -> bool:
         return self.next_at is None
+
+    @property
+    def is_message(self) -> bool:
+        """A message to the application's gateway, which carries its content as JSON; no notice."""
+        return "msg_method" in self.fields
+
+    @property
+    def number(self) -> str:
+        """The out_trade_no it is about."""
+        fields = json.loads(self.fields["biz_content"]) if self.is_message else self.fields
+        return str(fields["out_trade_no"])
 
 
 class Book:

@@ -126,7 +126,7 @@ class Control:
     async def resend(self, request: web.Request) -> web.StreamResponse:
         """Send the last notice about a number once more, as Alipay's console does."""
         number = text_of(await values_of(request), "out_trade_no")
-        sent = [each for each in self._site.alipay.book.deliveries.values() if each.fields["out_trade_no"] == number]
+        sent = [each for each in self._site.alipay.book.deliveries.values() if each.number == number]
         if not sent:
             return _error(404, "no notice was sent about this number")
         answer = await self._site.post.send(sent[-1])

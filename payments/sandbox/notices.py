@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from payments.alipay.clock import to_beijing
+from payments.alipay.messages import DEPOSIT_BACK
 from payments.alipay.requests import PAGE_PAY
 from payments.alipay.signing import notice_text, sign
 from payments.sandbox import spoiling
 from payments.sandbox.alipay import BUYER, PAGES, Alipay
 from payments.sandbox.book import Delivery, Refund, Trade
 from payments.sandbox.faults import Fault
+from payments.sandbox.refunds import AT_THE_BANK
 
 # Pauses before each repeat: eight deliveries in about 25 hours. A counter's sale is repeated three times at once first.
 TIMETABLE = [timedelta(minutes=minutes) for minutes in (4, 10, 10, 60, 120, 360, 900)]
@@ -24,6 +26,9 @@ ACCEPTED = "success"
 def announce(alipay: Alipay, now: datetime) -> list[Delivery]:
     """Start telling the shop, at each payment's notify_url, what happened since the last call."""
     told = [_start(alipay, trade, refund, now) for trade, refund in alipay.untold if trade.notify_url]
+    for trade, refund in alipay.untold:
+        if refund is not None and refund.to_bank_card and refund.tells_deposit and alipay.app_gateway:
+            told.append(_start_message(alipay, trade, refund, now))
     alipay.untold.clear()
     return told
 
@@ -40,12 +45,33 @@ def _start(alipay: Alipay, trade: Trade, refund: Refund | None, now: datetime) -
     return delivery
 
 
+def _start_message(alipay: Alipay, trade: Trade, refund: Refund, now: datetime) -> Delivery:
+    """To the application's gateway, when the bank has the money. Source: dossier 2.10."""
+    at = refund.at + AT_THE_BANK
+    content = {
+        "trade_no": trade.trade_no, "out_trade_no": trade.out_trade_no, "out_request_no": refund.out_request_no,
+        "dback_status": "S", "dback_amount": refund.amount.to_yuan(), "bank_ack_time": to_beijing(at),
+    }  # fmt: skip
+    fields = {
+        "notify_id": _notify_id(alipay, now), "utc_timestamp": str(int(at.timestamp() * 1000)),
+        "msg_method": DEPOSIT_BACK, "app_id": alipay.identity.app_id, "version": "1.1", "charset": "UTF-8",
+        "sign_type": "RSA2", "biz_content": json.dumps(content, separators=(",", ":")),
+    }  # fmt: skip
+    delivery = Delivery(notify_id=fields["notify_id"], url=alipay.app_gateway, fields=fields, next_at=at)
+    alipay.book.keep(delivery)
+    return delivery
+
+
+def _notify_id(alipay: Alipay, now: datetime) -> str:
+    return f"{to_beijing(now):.10}".replace("-", "") + f"{alipay.chance.randrange(10**24):024d}"
+
+
 def notice_of(alipay: Alipay, trade: Trade, now: datetime) -> dict[str, str]:
     """The fields of the notice about a trade's present state, without notify_time and signature."""
     identity = alipay.identity
     fields = {
         "notify_type": "trade_status_sync", "version": "1.0", "sign_type": "RSA2", "charset": _spelt(trade.charset),
-        "notify_id": f"{to_beijing(now):.10}".replace("-", "") + f"{alipay.chance.randrange(10**24):024d}",
+        "notify_id": _notify_id(alipay, now),
         "app_id": identity.app_id, "auth_app_id": identity.app_id, "seller_id": identity.seller_id,
         "trade_no": trade.trade_no, "out_trade_no": trade.out_trade_no, "trade_status": trade.status,
         "subject": trade.subject, "total_amount": trade.total.to_yuan(), **BUYER,
@@ -83,8 +109,8 @@ def refund_notice_of(alipay: Alipay, trade: Trade, refund: Refund, now: datetime
 
 
 def signed_notice(alipay: Alipay, fields: dict[str, str], now: datetime) -> dict[str, str]:
-    """The same fields as they are sent at `now`: every try has its own notify_time, and so its own signature."""
-    sent = {**fields, "notify_time": to_beijing(now)}
+    """The same fields as they are sent at `now`: every try of a notice has its own notify_time, and so its own signature."""
+    sent = fields if "msg_method" in fields else {**fields, "notify_time": to_beijing(now)}
     text = notice_text(sent, keep_empty=False).encode(sent.get("charset", "utf-8"), "replace")
     return {**sent, "sign": sign(text, alipay.identity.alipay_key)}
 
@@ -131,11 +157,11 @@ def tries(alipay: Alipay, delivery: Delivery, now: datetime) -> Iterator[dict[st
     faults, fields = alipay.faults, delivery.fields
     if faults.strikes(Fault.WRONG_AMOUNT):
         fields = spoiling.one_fen_more(fields)
-    if faults.strikes(Fault.WRONG_SELLER):
+    if not delivery.is_message and faults.strikes(Fault.WRONG_SELLER):
         fields = {**fields, "seller_id": spoiling.STRANGER}
     sent = signed_notice(alipay, fields, now)
     if faults.strikes(Fault.BAD_SIGNATURE):
-        sent["sign"] = signed_notice(alipay, {**fields, "subject": f"{fields['subject']} "}, now)["sign"]
+        sent["sign"] = signed_notice(alipay, {**fields, "version": "0"}, now)["sign"]
     delivery.sent = sent
     if faults.strikes(Fault.NOTICE_LOST):
         return

@@ -1,6 +1,7 @@
 """What people see: all trades, the cashier on desktop and phone, and a wallet that scans and shows payment codes."""
 
 from collections.abc import Sequence
+from random import SystemRandom
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -90,14 +91,17 @@ class Pages:
         raise web.HTTPSeeOther("/wallet" if request.match_info["act"] == "quit" else f"/qr/{code}")
 
     async def wallet(self, request: web.Request) -> web.StreamResponse:
-        """A phone's first page: codes in sight, requests for a password, and payment codes to show at a counter."""
+        """A phone's first page: codes in sight, requests for a password, and payment codes to show at a counter.
+
+        Looking draws nothing from the seeded source: who looks must not change the run.
+        """
         alipay = self._site.alipay
         alipay.tick(self._site.now())
         trades = list(alipay.book.trades.values())[::-1]
         now = self._site.now()
         codes = [each for each in trades if each.status == OFFERED and each.code_until and each.code_until > now]
         asked = [each for each in trades if each.status == TradeStatus.WAITING and each.auth_code]
-        mine = {each.name: new_code(each, alipay.chance) for each in Outcome}
+        mine = {each.name: new_code(each, SystemRandom()) for each in Outcome}
         return page(request, "wallet", codes=codes[:SHOWN], asked=asked, mine=mine)
 
     async def scan(self, request: web.Request) -> web.StreamResponse:

@@ -54,7 +54,7 @@ class Post:
         answers = await asyncio.gather(*(self._send(delivery.url, form) for form in forms))
         answer = answers[-1] if answers else LOST
         after_try(site.alipay, delivery, answer, site.now(), timescale=site.timescale)
-        logger.info("notice_sent", number=delivery.fields["out_trade_no"], answer=answer, tries=delivery.tries)
+        logger.info("notice_sent", number=delivery.number, answer=answer, tries=delivery.tries)
         return answer
 
     async def _send(self, url: str, form: dict[str, str]) -> str:

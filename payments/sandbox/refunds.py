@@ -25,7 +25,16 @@ class Refunds:
         self._apart = apart
         self.untold: list[tuple[Trade, Refund]] = []  # refunds that no notice was made of yet
 
-    def refund(self, trade: Trade, amount: Money, out_request_no: str, now: datetime, reason: str = "") -> Refund:
+    def refund(
+        self,
+        trade: Trade,
+        amount: Money,
+        out_request_no: str,
+        now: datetime,
+        reason: str = "",
+        *,
+        tells_deposit: bool = False,
+    ) -> Refund:
         """Give money back, at most once per number; without a number, the whole amount. Raises Refused."""
         number = out_request_no or trade.out_trade_no
         done = trade.refund(number)
@@ -34,7 +43,7 @@ class Refunds:
                 raise Refused("ACQ.DISCORDANT_REPEAT_REQUEST", "请求信息不一致")
             return done
         self._check(trade, amount, out_request_no, now)
-        refund = Refund(number, amount.fen, now, reason=reason, to_bank_card=trade.channel == BANK_CARD)
+        refund = Refund(number, amount.fen, now, reason, trade.channel == BANK_CARD, tells_deposit)
         trade.refunds.append(refund)
         if trade.refunded == trade.total:
             trade.status, trade.closed_at = TradeStatus.CLOSED, now

@@ -98,7 +98,7 @@ def request_payment(manage: Callable[..., dict[str, Any]]) -> Callable[..., purc
 def control(product: Stack) -> Iterator[Callable[..., dict[str, Any]]]:
     """The pretend Alipay's control door; faults are switched off afterwards."""
     yield lambda action, **values: purchase.control(product, action, **values)
-    purchase.control(product, "faults", mute="false", lose="0", swallow="0", http_500="0")
+    purchase.control(product, "faults", clear="true")
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ import pytest
 
 from payments.alipay import requests
 from payments.alipay.answers import read_cancel, read_refund, read_refund_query
-from payments.alipay.facts import Cancelled, Refunded, RefundFacts, TradeStatus
+from payments.alipay.facts import BankStatus, Cancelled, Refunded, RefundFacts, TradeStatus
+from payments.alipay.messages import read_deposit_back, verified_message
 from payments.alipay.notices import facts_of, read_form, verified
 from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
 from payments.money import Money
 from payments.sandbox.book import Book, Refund, Trade
-from payments.sandbox.notices import announce, signed_notice
-from tests.sandbox.conftest import NOW, offer
+from payments.sandbox.notices import announce, signed_notice, tries
+from tests.sandbox.conftest import NOW, offer, open_alipay, params_of
 
 LATER = timedelta(seconds=3)
 
@@ -120,6 +121,20 @@ def test_a_refund_to_a_bank_card_takes_the_bank_its_time(alipay, decide):
 
     assert (told(timedelta(0)), told(timedelta(days=1))) == ("P", "S")
     assert "deposit_back_info" not in decide("trade.fastpay.refund.query", **question)
+
+
+def test_the_bank_is_told_of_to_the_applications_gateway(identity, who):
+    alipay = open_alipay(identity[0], app_gateway="https://s/app")
+    alipay.answer(params_of(offer(), who), NOW)
+    alipay.pay(alipay.book.trades["A1"], NOW, channel="BANKCARD")
+    order = requests.refund(out_trade_no="A1", out_request_no="R1", amount=Money(100), deposit_back=True)
+    alipay.answer(params_of(order, who), NOW)
+    *_, delivery = announce(alipay, NOW)
+
+    assert (delivery.url, delivery.next_at, delivery.number) == ("https://s/app", NOW + timedelta(days=1), "A1")
+    (sent,) = tries(alipay, delivery, NOW + timedelta(days=1))
+    news = read_deposit_back(verified_message(read_form(urlencode(sent).encode()), who.alipay_keys))
+    assert (news.out_request_no, news.amount, news.status) == ("R1", Money(100), BankStatus.ARRIVED)
 
 
 def test_a_refund_is_told_at_the_payments_address_with_the_sum_of_all(alipay, paid, give_back, who):

@@ -50,6 +50,9 @@ class Command(BaseCommand):
             help="order of an answer's fields: code and msg first, all alphabetical, or either by chance",
         )  # fmt: skip
         parser.add_argument(
+            "--app-gateway", default="", help="address for messages to the application, on refunds to bank cards"
+        )
+        parser.add_argument(
             "--least-life", type=float, default=60.0, help="shortest time_expire taken, in seconds (default: 60)"
         )
 
@@ -65,6 +68,7 @@ class Command(BaseCommand):
             seed=options["seed"],
             order=options["order"],
             fee_rate=options["rate"],
+            app_gateway=options["app_gateway"],
         )
         self.stdout.write(
             f"pretend Alipay for {alipay.identity.app_id} in {options['mode']} mode "
