@@ -115,5 +115,10 @@ def test_the_way_through_the_checkout_can_be_used_by_everybody(product, manage, 
     for name in ("", "receipt/"):
         page.goto(paying.replace("/pay/", "/order/") + name)
         pages.look(f"order {name}")
+        page.emulate_media(media="print")
+        for unwanted in (".head nav", ".foot", "button", ".doors a"):
+            assert page.locator(unwanted).locator("visible=true").count() == 0, f"{unwanted} is printed"
+        expect(page.locator(".amount")).to_be_visible()
+        page.emulate_media(media="screen")
 
     assert pages.wrong == {}
