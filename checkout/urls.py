@@ -38,6 +38,7 @@ urlpatterns = [
     path("account/passkeys/<int:passkey_id>/remove", passkeys.remove, name="passkey_remove"),
     path("account/passkey/begin", passkeys.begin_sign_in, name="passkey_begin_sign_in"),
     path("account/passkey/sign-in", passkeys.sign_in, name="passkey_sign_in"),
+    path("robots.txt", pages.robots, name="robots"),
     path("about/rules/", pages.rules, name="rules"),
     path("about/style/", pages.style, name="style"),
     path("about/style/problem/<slug:name>/", pages.problem, name="problem"),

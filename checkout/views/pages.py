@@ -22,6 +22,9 @@ def rules(request: HttpRequest) -> HttpResponse:
     })  # fmt: skip
 
 
+CLOSED_TO_ENGINES = (
+    "/cart/", "/checkout/", "/pay/", "/order/", "/orders/", "/account/", "/admin/", "/alipay/", "/about/style/",
+)  # fmt: skip
 COLOURS = ("paper", "raised", "ink", "soft", "line", "edge", "accent", "alipay", "good", "warn", "bad")
 PROBLEMS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
     "400": lambda request: problems.bad_request(request, Exception()),
@@ -32,6 +35,13 @@ PROBLEMS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
     "500": problems.broken,
     "503": problems.closed,
 }
+
+
+@require_safe
+def robots(_request: HttpRequest) -> HttpResponse:
+    """Search engines may read the shop window; carts, orders and accounts are nobody's reading."""
+    closed = "".join(f"Disallow: {path}\n" for path in CLOSED_TO_ENGINES)
+    return HttpResponse(f"User-agent: *\n{closed}", content_type="text/plain; charset=utf-8")
 
 
 @require_safe

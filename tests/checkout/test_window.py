@@ -39,6 +39,14 @@ def test_search_engines_hear_of_one_address_per_page(client):
     assert "noindex" not in page(client, "/category/gifts/")
 
 
+def test_engines_are_asked_to_leave_orders_alone(client):
+    asked = page(client, "/robots.txt").splitlines()
+
+    assert asked[0] == "User-agent: *"
+    assert {"Disallow: /order/", "Disallow: /pay/", "Disallow: /account/"} <= set(asked)
+    assert not any(line in ("Disallow: /", "Disallow: /goods/") for line in asked)
+
+
 def test_an_upload_is_offered_in_two_widths_and_shown_before_the_drawing(client):
     Product.objects.filter(slug="longjing").update(picture="goods/ab12.jpg")
 

@@ -91,9 +91,9 @@ def test_the_way_through_the_checkout_can_be_used_by_everybody(product, manage, 
     page.goto(f"{product.shop}/checkout/")
     page.fill("[name=email]", "lin@")
     page.locator("form.form button.primary").click()
-    assert page.evaluate("document.activeElement.id") == "errors", "the summary is read first"
+    expect(page.locator("#errors")).to_be_focused()  # the summary is read first
     page.locator("#errors a").first.click()
-    assert page.evaluate("document.activeElement.name") == "name", "its links lead to the fields"
+    expect(page.locator("[name=name]")).to_be_focused()  # its links lead to the fields
     pages.look("details, refused", error=True)
     for name, text in TYPED.items():
         page.fill(f"[name={name}]", text)
@@ -115,5 +115,10 @@ def test_the_way_through_the_checkout_can_be_used_by_everybody(product, manage, 
     for name in ("", "receipt/"):
         page.goto(paying.replace("/pay/", "/order/") + name)
         pages.look(f"order {name}")
+        page.emulate_media(media="print")
+        for unwanted in (".head nav", ".foot", "button", ".doors a"):
+            assert page.locator(unwanted).locator("visible=true").count() == 0, f"{unwanted} is printed"
+        expect(page.locator(".amount")).to_be_visible()
+        page.emulate_media(media="screen")
 
     assert pages.wrong == {}
