@@ -116,7 +116,7 @@ INVARIANTS: dict[str, str] = {
           AND NOT EXISTS (SELECT 1 FROM payments_case c WHERE c.subject = 'refund:' || r.id)""",
     "I-28": """
         SELECT 'follow_up:' || id FROM payments_outboxmessage
-        WHERE delivered_at IS NULL AND created_at < now() - interval '5 minutes'""",
+        WHERE delivered_at IS NULL AND due_at < now() - interval '5 minutes'""",
 }
 
 
