@@ -13,6 +13,9 @@ Targets
   sdk-proof  our client and a public SDK against the pretend Alipay, every method in both modes, as a table
   simulate  histories of every fault at once under a moved clock: HISTORIES=60 SEED=1
   crash-points  the process killed at every point of every flow
+  chaos     the real processes under load, killed at random instants, then both books compared: KILLS=20 ORDERS=5000 SEED=1
+  guards    each guard taken out in turn, and its test seen failing
+  refund-race  refunds of one payment at once from many processes: TRIALS=1000 SEED=1
   code      the present second-factor code of the running demo's staff login
   lock      renew requirements.txt and requirements-production.txt from the .in files
   messages  gather the texts of templates and code into locale/, and say what is not translated

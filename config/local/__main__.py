@@ -54,6 +54,20 @@ def main(target: str, words: list[str]) -> int:
             from config.local.proofs.simulating import crash_points
 
             return crash_points()
+        case "chaos":
+            from config.local.proofs.chaos import chaos
+
+            return chaos(
+                kills=_number("KILLS", words, 20), orders=_number("ORDERS", words, 5000), seed=_number("SEED", words, 1)
+            )
+        case "guards":
+            from config.local.proofs.guarding import guards
+
+            return guards()
+        case "refund-race":
+            from config.local.proofs.racing import refund_race
+
+            return refund_race(trials=_number("TRIALS", words, 1000), seed=_number("SEED", words, 1))
         case "lock":
             from config.local.locking import lock
 

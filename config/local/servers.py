@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Servers:
 
     sockets: Path
     database: str = DATABASE
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def database_url(self, role: str = APP) -> str:
         return f"postgres://{role}@/{self.database}?host={self.sockets}"
@@ -48,6 +49,11 @@ class Servers:
             "DATABASE_OWNER_URL": self.database_url(OWNER),
             "REDIS_URL": self.redis_url,
         }
+
+    def until_ready(self, data: Path) -> None:
+        """Wait until both answer. Raises ServersFailed."""
+        _until(lambda: _postgres_ready(self.sockets), self.processes["postgres"], "PostgreSQL", data / "postgres.log")
+        _until((self.sockets / "valkey.sock").exists, self.processes["valkey"], "Valkey", data / "valkey.log")
 
     def make_database(self) -> None:
         """Make the database unless it is there."""
@@ -83,22 +89,20 @@ def servers(data: Path, *, durable: bool) -> Iterator[Servers]:
     """
     sockets = Path(tempfile.mkdtemp(prefix="jz-"))  # short: a socket's path has at most 107 bytes
     hand_over(sockets)
-    started: list[subprocess.Popen[bytes]] = []
+    running = Servers(sockets)
     try:
-        started.append(_start_postgres(data / "postgres", sockets, durable=durable))
-        started.append(start_valkey(data / "valkey", sockets))
-        running = Servers(sockets)
-        _until(lambda: _postgres_ready(sockets), started[0], "PostgreSQL", data / "postgres.log")
-        _until((sockets / "valkey.sock").exists, started[1], "Valkey", data / "valkey.log")
+        running.processes["postgres"] = start_postgres(data / "postgres", sockets, durable=durable)
+        running.processes["valkey"] = start_valkey(data / "valkey", sockets)
+        running.until_ready(data)
         _make_roles(running)
         yield running
     finally:
-        for process in reversed(started):
+        for process in reversed(running.processes.values()):
             _stop(process)
         shutil.rmtree(sockets, ignore_errors=True)
 
 
-def _start_postgres(data: Path, sockets: Path, *, durable: bool) -> "subprocess.Popen[bytes]":
+def start_postgres(data: Path, sockets: Path, *, durable: bool) -> "subprocess.Popen[bytes]":
     home = _postgres_home()
     data.parent.mkdir(parents=True, exist_ok=True)
     if not (data / "PG_VERSION").exists():
@@ -117,6 +121,22 @@ def _start_postgres(data: Path, sockets: Path, *, durable: bool) -> "subprocess.
             [str(home / "bin" / "postgres"), "-D", str(data), *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             cwd="/", preexec_fn=dies_with_us(signal.SIGINT), start_new_session=True, umask=0o077, **_as_server(),
         )  # fmt: skip
+
+
+def kill_postgres(running: Servers) -> None:
+    """kill -9 to PostgreSQL with all its processes, as when the power goes: they are groups of their own each."""
+    postmaster = running.processes["postgres"]
+    children = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if status.read_text().rsplit(")", 1)[1].split()[1] == str(
+                postmaster.pid
+            ):  # the field after the state: parent
+                children.append(int(status.parent.name))
+    for pid in (postmaster.pid, *children):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    postmaster.wait()
 
 
 def _init_cluster(home: Path, data: Path) -> None:

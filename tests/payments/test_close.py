@@ -140,6 +140,15 @@ def test_an_order_without_any_attempt_is_closed_too(order):
     assert order.state == Order.State.CLOSED
 
 
+def test_an_order_without_any_attempt_keeps_its_grace(order):
+    Order.objects.update(expires_at=database_now() - GRACE + timedelta(seconds=5))
+
+    close_due(limit=10)
+
+    order.refresh_from_db()
+    assert order.state == Order.State.AWAITING_PAYMENT
+
+
 def test_a_paid_order_is_never_closed(order, attempt, says, client):
     client.post("/alipay/notify", says.notice(attempt), content_type="application/x-www-form-urlencoded")
     let_pass(attempt, GRACE)

@@ -149,6 +149,13 @@ def test_the_database_refuses_what_no_service_may_write(paid, values):
     Refund.objects.create(**{**row, "amount_fen": 1, "state": State.REQUESTED, "approver": "", "origin": "staff"})
 
 
+@pytest.mark.rows("I-08", "I-09")
+@pytest.mark.parametrize("values", [{"refunded_fen": 8881}, {"refunded_fen": -1}, {"reserved_fen": -1}])
+def test_the_database_refuses_to_give_back_more_than_was_paid_or_less_than_nothing(paid, values):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Transaction.objects.filter(pk=paid.pk).update(**values)
+
+
 @pytest.mark.rows("I-03")
 def test_a_number_is_used_for_one_refund(paid):
     refund = ask(paid, 1)

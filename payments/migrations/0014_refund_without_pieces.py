@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0011_crashed_notices'),
+        ('payments', '0013_guards'),
     ]
 
     operations = [

@@ -1,0 +1,149 @@
+"""The guards that `make guards` takes out, one at a time: how, and which test must miss each."""
+
+from dataclasses import dataclass
+
+TESTS = "tests/payments"
+SETTLE_SQL = "payments/models/sql/settle.sql"
+ORDER, TRANSACTION, REFUND = (f"payments/models/{name}.py" for name in ("order", "transaction", "refund"))
+THE_GATES = "(t.app_id, t.seller_id, t.amount_fen) = (f.app_id, f.seller_id, f.total_fen)"
+PAYS_ONCE = "AND coalesce(o.state, '') = 'awaiting_payment' AND coalesce(o.paid_by_id, 0) = 0"
+CLOSES = ".filter(pk=transaction_id).update(\n            state=Transaction.State.CLOSED"
+SUCCEEDS = "self.filter(pk=refund_id, state__in=(Refund.State.APPROVED, Refund.State.SENT)).update("
+FITS = 'amount_fen__gte=F("refunded_fen") + F("reserved_fen") + fen,'
+REFUND_FACTS = "if any(get(name) for name in _REFUND_FIELDS):"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One guard, how it is taken out, and the test that must miss it.
+
+    without  (file, text, what stands there instead), or a statement for the database
+    test     file and name below tests/payments
+    """
+
+    name: str
+    without: tuple[str, str, str] | str
+    test: str
+
+
+def _in_code(name: str, file: str, text: str, instead: str, test: str) -> Guard:
+    return Guard(name, (file, text, instead), test)
+
+
+def _constraint(name: str, table: str, constraint: str, test: str) -> Guard:
+    return Guard(name, f"ALTER TABLE payments_{table} DROP CONSTRAINT {constraint}", test)
+
+
+LOCKS = [
+    _in_code(
+        "order lock of settle", SETTLE_SQL, "ORDER BY o.id FOR NO KEY UPDATE OF o", "",
+        "test_races.py::test_without_its_guard_the_race_is_seen_to_be_lost",
+    ),
+    _in_code(
+        "order lock of refunds, robots and closing", ORDER, 'self.select_for_update(no_key=True, of=("self",)).get',
+        "self.get", "test_surplus.py::test_robots_at_once_honour_or_refund_once",
+    ),
+    _in_code(
+        "one claim a row", TRANSACTION, "FOR UPDATE SKIP LOCKED", "",
+        "test_races.py::test_workers_that_claim_at_once_never_get_the_same_row",
+    ),
+    _in_code(
+        "no call inside a transaction", "payments/gateway.py", "assert not ours,", "assert True or ours,",
+        "test_start_payment.py::test_no_call_leaves_while_a_transaction_is_open",
+    ),
+]  # fmt: skip
+GUARDED_UPDATES = [
+    _in_code(
+        "paid moves once", SETTLE_SQL, "AND t.state <> 'paid'", "",
+        "test_settle.py::test_closed_after_payment_never_unpays",
+    ),
+    _in_code(
+        "one payment pays an order", SETTLE_SQL, PAYS_ONCE, "",
+        "test_races.py::test_two_attempts_paid_at_once_pay_the_order_once",
+    ),
+    _in_code(
+        "closing names the state", TRANSACTION, f"self.unsettled(){CLOSES}", f"self{CLOSES}",
+        "test_races.py::test_five_doors_at_once_make_one_history",
+    ),
+    _in_code(
+        "reservation of a refund", TRANSACTION, FITS, "", "test_refund.py::test_no_more_is_set_aside_than_was_paid"
+    ),
+    _in_code(
+        "a refund ends once", REFUND, SUCCEEDS, "self.filter(pk=refund_id).update(",
+        "test_refund.py::test_a_confirmed_refund_is_booked_once",
+    ),
+    _in_code(
+        "a sender names the version of its claim", REFUND, "version=refund.version, state__in=", "state__in=",
+        "test_send_refunds.py::test_a_worker_that_slept_past_its_lease_sends_nothing",
+    ),
+    _in_code(
+        "only another person approves", REFUND, ".exclude(requester=approver)", "",
+        "test_refund.py::test_only_another_person_approves_and_only_once",
+    ),
+    _in_code(
+        "grace before closing", "payments/services/close.py", 'settings.PAYMENTS["grace_s"]', "0",
+        "test_close.py::test_an_order_without_any_attempt_keeps_its_grace",
+    ),
+]  # fmt: skip
+GATES = [
+    _in_code(
+        "gate: application", SETTLE_SQL, THE_GATES, "(t.seller_id, t.amount_fen) = (f.seller_id, f.total_fen)",
+        "test_settle.py::test_facts_that_do_not_fit_open_one_case_and_settle_nothing",
+    ),
+    _in_code(
+        "gate: seller", SETTLE_SQL, THE_GATES, "(t.app_id, t.amount_fen) = (f.app_id, f.total_fen)",
+        "test_notify.py::test_a_notice_for_another_seller_or_for_none_is_a_case",
+    ),
+    _in_code(
+        "gate: amount", SETTLE_SQL, THE_GATES, "(t.app_id, t.seller_id) = (f.app_id, f.seller_id)",
+        "test_notify.py::test_a_genuine_notice_over_another_amount_is_a_case",
+    ),
+    _in_code(
+        "gate: trade", SETTLE_SQL, "AND coalesce(t.trade_no, f.trade_no) = f.trade_no", "",
+        "test_settle.py::test_another_trade_for_a_number_that_has_one_is_a_case",
+    ),
+    _in_code(
+        "signature", "payments/services/receive_notice.py", "return verified(notice, keys)", "return notice",
+        "test_notify.py::test_signed_with_an_attackers_key",
+    ),
+    _in_code(
+        "only RSA2", "payments/alipay/notices.py", 'if notice.get("sign_type") != SIGN_TYPE:', "if not SIGN_TYPE:",
+        "test_notify.py::test_a_weaker_or_missing_sign_type",
+    ),
+    _in_code(
+        "refund facts never pay", "payments/alipay/notices.py", REFUND_FACTS, "if False:",
+        "test_notify.py::test_a_notice_about_a_refund_never_pays",
+    ),
+]  # fmt: skip
+CONSTRAINTS = [
+    _constraint(
+        "one answer per idempotency key", "idempotencyrecord", "one_answer_per_key",
+        "test_races.py::test_one_key_used_by_many_at_once_makes_one_order",
+    ),
+    Guard(
+        "a number once", "DROP INDEX out_trade_no_once",
+        "test_rights.py::test_one_number_and_one_trade_are_one_transaction",
+    ),
+    _constraint(
+        "a trade once", "transaction", "trade_no_once",
+        "test_settle.py::test_one_trade_for_two_numbers_is_a_case_for_the_second",
+    ),
+    _constraint(
+        "refunds within what was paid", "transaction", "transaction_refunds_within_paid",
+        "test_refund.py::test_the_database_refuses_to_give_back_more_than_was_paid_or_less_than_nothing",
+    ),
+    Guard(
+        "a refund's number once, both times it is said",
+        "DROP INDEX out_request_no_once; ALTER TABLE payments_refund DROP CONSTRAINT refund_once_per_trade",
+        "test_refund.py::test_a_number_is_used_for_one_refund",
+    ),
+    Guard(
+        "one open case", "DROP INDEX one_open_case_per_subject",
+        "test_rights.py::test_one_open_case_of_a_kind_about_a_subject",
+    ),
+    Guard(
+        "append-only ledger and audit", "GRANT UPDATE, DELETE ON payments_transfer, payments_auditevent TO jiezhang_app",
+        "test_rights.py::test_append_only_tables_only_grow",
+    ),
+]  # fmt: skip
+GUARDS = [*LOCKS, *GUARDED_UPDATES, *GATES, *CONSTRAINTS]
