@@ -97,7 +97,7 @@ class Stack:
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=ROOT,
-            env=self.environment,
+            env=self.environment | {"DATABASE_POOL": "0"},  # its end waits for no pool's threads
             capture_output=True,
             text=True,
             check=False,
