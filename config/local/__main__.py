@@ -68,6 +68,10 @@ def main(target: str, words: list[str]) -> int:
             from config.local.proofs.racing import refund_race
 
             return refund_race(trials=_number("TRIALS", words, 1000), seed=_number("SEED", words, 1))
+        case "protocol-proof":
+            from config.local.protocol_proof import protocol_proof
+
+            return protocol_proof(words)
         case "lock":
             from config.local.locking import lock
 

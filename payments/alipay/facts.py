@@ -124,10 +124,14 @@ class Cancelled:
     was_paid: bool
 
 
+_KNOWN = {
+    status.value: status for status in (TradeStatus.WAITING, TradeStatus.PAID, TradeStatus.FINISHED, TradeStatus.CLOSED)
+}
+
+
 def status_of(word: str) -> TradeStatus:
     """One of Alipay's four words; anything else is UNREADABLE, also our own ABSENT."""
-    known = (TradeStatus.WAITING, TradeStatus.PAID, TradeStatus.FINISHED, TradeStatus.CLOSED)
-    return next((status for status in known if status.value == word), TradeStatus.UNREADABLE)
+    return _KNOWN.get(word, TradeStatus.UNREADABLE)
 
 
 def deposit_back_of(fields: Mapping[str, Any], out_trade_no: str, out_request_no: str) -> DepositBack:

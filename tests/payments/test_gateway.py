@@ -116,7 +116,7 @@ def test_a_dead_gateway_costs_milliseconds_becomes_one_case_and_all_settles_afte
 
     started = time.monotonic()
     results = asked(connected, *["A1"] * 200)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5  # on a busy machine; without a breaker each would take its deadline
     assert all(isinstance(each, Unknown) for each in results)
     assert len(cases(Case.Kind.GATEWAY_DOWN)) == 1
 

@@ -130,7 +130,7 @@ def test_fields_cannot_be_shifted_into_each_other_under_one_fingerprint():
 def test_any_fields_signed_by_alipay_are_read_as_they_were_signed(more: dict[str, str]):
     fields = {**more, **PAID}
 
-    assert read(signed(fields)).fields == signed(fields)
+    assert read(signed(fields)).fields == {name: value for name, value in signed(fields).items() if value}
 
 
 @given(st.binary(max_size=300))
@@ -160,3 +160,26 @@ def test_a_plus_in_the_signature_must_travel_encoded():
 
     with pytest.raises((BadSignature, MalformedNotice)):
         verified(read_form(body.encode()), KEYS)
+
+
+def test_a_field_whose_name_begins_like_the_charset_does_not_hide_it():
+    fields = {"charset_of_old": "x", **PAID, "charset": "GBK"}
+
+    assert read(signed(fields)).get("subject") == PAID["subject"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"charset&a=1", b"charset=&a=1", b"a%5Fb=1", b"a=1%", b"a=%%41", b"a=%4", b"a+b=1", b"&a=1", b""]
+)
+def test_escapes_and_names_that_are_none_are_refused(body: bytes):
+    with pytest.raises(MalformedNotice):
+        read_form(body)
+
+
+def test_a_field_that_nobody_signed_because_it_is_empty_is_not_handed_on():
+    body = urlencode(signed(PAID)).encode() + b"&added_on_the_way="
+
+    notice = verified(read_form(body), KEYS)
+
+    assert "added_on_the_way" not in notice.fields
+    assert notice.fingerprint == read(signed(PAID)).fingerprint
