@@ -131,8 +131,8 @@ def test_the_history_costs_the_same_for_one_order_and_for_many(committed_db, mer
 
 
 @pytest.mark.parametrize("state", [Transaction.State.CREATED, Transaction.State.PRESENTED, Transaction.State.CLOSED])
-def test_the_status_is_one_indexed_read_in_every_state(client, order, unsettled, state, django_assert_num_queries):
-    Transaction.objects.update(state=state)
+def test_the_status_is_one_indexed_read_in_every_state(client, order, make_attempt, state, django_assert_num_queries):
+    make_attempt(order, state=state)
     with django_assert_num_queries(1):
         answer = client.get(f"/pay/{order.token}/status")
 

@@ -244,7 +244,7 @@ def test_a_certificate_that_runs_out_becomes_a_case_at_each_mark_unless_a_newer_
     assert list(Case.objects.open().filter(kind="certificate").values_list("subject", flat=True)) == [f"{sn}:7 days"]
     assert not watch_certificates()  # within the hour
 
-    Case.objects.all().update(state="resolved")
+    Case.objects.update(state="resolved", ended_at=database_now(), note="a new one is ordered")
     Duty.objects.update(due_at=database_now())
     (folder / "alipayCertPublicKey_RSA2.crt").write_text(certificate(theirs, serial=3002))
     connect(folder)
