@@ -1,6 +1,6 @@
 from django.urls import path
 
-from checkout.views import accounts, buy, care, cart, goods, orders, pages, passkeys
+from checkout.views import accounts, buy, care, cart, goods, orders, pages, passkeys, refunds
 
 app_name = "checkout"
 urlpatterns = [
@@ -20,6 +20,7 @@ urlpatterns = [
     path("order/<str:token>/unlock", orders.unlock, name="unlock"),
     path("order/<str:token>/cancel", orders.cancel, name="cancel"),
     path("order/<str:token>/reorder", orders.reorder, name="reorder"),
+    path("order/<str:token>/refund/", refunds.ask_back, name="ask_back"),
     path("order/<str:token>/receipt/", orders.receipt, name="receipt"),
     path("order/<str:token>/receipt.pdf", orders.receipt_as_pdf, name="receipt_pdf"),
     path("order/<str:token>/ask/", care.ask, name="ask"),

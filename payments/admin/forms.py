@@ -51,12 +51,7 @@ class RefundForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}
-        lines = {
-            line.key: line.worth(values.get(f"pieces_{line.key}") or 0).fen
-            for line in self.part.lines
-            if values.get(f"pieces_{line.key}")
-        }
-        lines = {key: fen for key, fen in lines.items() if fen}
+        lines = self.part.chosen({line.key: values.get(f"pieces_{line.key}") or 0 for line in self.part.lines})
         free: Money | None = values.get("amount")
         if free is not None and lines:
             raise ValidationError(_("Choose lines or another amount, not both."))

@@ -37,6 +37,11 @@ class Refundable:
     closed: bool  # Alipay takes no more refunds of it, or never knew it
     lines: tuple[Line, ...]
 
+    def chosen(self, pieces: dict[str, int]) -> dict[str, int]:
+        """Fen by line of so many pieces of each; lines that bring nothing are left out."""
+        worth = {line.key: line.worth(pieces.get(line.key, 0)).fen for line in self.lines if pieces.get(line.key)}
+        return {key: fen for key, fen in worth.items() if fen}
+
 
 def refundable(order: Order) -> Refundable | None:
     """None for an order that nothing has paid. Two queries."""
