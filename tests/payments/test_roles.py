@@ -1,13 +1,12 @@
 """Every role against every page of the staff's: what the table grants opens, the rest does not."""
 
-from pathlib import Path
-
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
+from config.local.places import ROOT
 from payments.models import User
 from payments.models.roles import ROLES
 from tests.conftest import enter
@@ -51,7 +50,7 @@ def test_roles_that_ask_for_money_are_not_those_that_approve_it():
 
 
 def test_the_table_in_the_docs_is_the_table_in_the_code():
-    page = Path("docs/roles.md").read_text()
+    page = (ROOT / "docs/roles.md").read_text()
     rights = sorted({right for each in ROLES.values() for right in each})
     for right in rights:
         marks = " | ".join("●" if right in ROLES[role] else " " for role in ROLES)
