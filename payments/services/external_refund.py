@@ -115,6 +115,13 @@ def _make_room(attempt: Transaction, evidence: str) -> None:
         if _fits(attempt):
             return
         lapse_refund(refund, actor=ACTOR, evidence=evidence)
+        if (
+            refund.origin == Refund.Origin.ROBOT
+        ):  # it gives money back once only: what is left pays nothing and lies here
+            Case.objects.open_once(
+                Case.Kind.SURPLUS, f"transaction:{attempt.pk}", evidence=evidence, amount_fen=refund.amount_fen,
+                out_trade_no=attempt.out_trade_no,
+            )  # fmt: skip
     if not _fits(attempt):
         _open_case(attempt, attempt.refunded_fen + attempt.reserved_fen - attempt.amount_fen, evidence)
 

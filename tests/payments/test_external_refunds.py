@@ -170,6 +170,17 @@ def test_reservations_that_no_longer_fit_are_withdrawn_newest_first(paid, twin):
     assert all_hold()
 
 
+def test_where_the_robots_refund_is_withdrawn_a_person_is_told_of_what_is_left(paid, twin):
+    refund = request_refund(paid, paid.amount, requester="robot:surplus", origin=Refund.Origin.ROBOT)
+    console_refund(twin, paid, "0.01")
+    hear_all(twin)
+
+    relay()
+
+    refund.refresh_from_db()
+    assert (refund.state, kinds()) == ("lapsed", ["surplus"])
+
+
 def test_what_has_left_already_is_never_withdrawn_and_becomes_a_case(paid, twin):
     refund = approved(paid, 8880)
     Refund.objects.filter(pk=refund.pk).update(state=State.SENT, in_doubt=True, called_at=database_now())

@@ -120,7 +120,7 @@ def _trial(racers: Racers, attempt: int, victim: str | None, chance: random.Rand
         time.sleep(chance.uniform(0, 0.03))
         racers.kill(victim)
     for role in ROLES:
-        if racers.hear(role) is None:
+        if racers.hear(role) is None or role == victim:  # it may have answered before it was killed
             racers.start(role)
 
 
