@@ -1,7 +1,6 @@
 """Strange zips: none is unpacked, none writes anything, each says what is strange."""
 
 import io
-import os
 import stat
 import struct
 import time
@@ -90,8 +89,10 @@ def test_a_strange_zip_is_refused_quickly(what: str):
         ("folder/", stat.S_IFDIR | 0o755),
     ],
 )
-def test_names_that_lead_elsewhere_are_refused_and_nothing_is_written(name: str, mode: int, tmp_path: Path):
-    os.chdir(tmp_path)
+def test_names_that_lead_elsewhere_are_refused_and_nothing_is_written(
+    name: str, mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
     before = set(tmp_path.parent.iterdir())
 
     with pytest.raises(MalformedBill, match=r"leads elsewhere|link or a device"):
