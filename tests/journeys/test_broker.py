@@ -64,6 +64,38 @@ def kill_valkey(product: Stack, revived: list) -> Iterator[object]:
         start()
 
 
+@pytest.fixture
+def valkey() -> Iterator["redis.Redis"]:
+    with redis.Redis(unix_socket_path=str(Path(os.environ["TEST_SOCKETS"]) / "valkey.sock")) as client:
+        yield client
+        client.execute_command("CLIENT", "UNPAUSE")
+        client.config_set("maxmemory", "0")
+
+
+@pytest.mark.rows("F21", "F22", "F23")
+@pytest.mark.parametrize("trouble", ["emptied", "slow", "full"])
+def test_a_broker_in_trouble_costs_no_payment_and_no_notice_its_time(request_payment, control, valkey, trouble):
+    by_notice, by_worker = request_payment(), request_payment()
+    match trouble:
+        case "emptied":
+            valkey.flushall()
+        case "slow":
+            valkey.execute_command("CLIENT", "PAUSE", "4000", "ALL")
+        case "full":
+            valkey.config_set("maxmemory-policy", "noeviction")
+            valkey.config_set("maxmemory", "1")
+
+    control("pay", out_trade_no=by_notice.out_trade_no)
+    waited = purchase.until("paid by its notice", lambda: purchase.page_state(by_notice) == "paid")
+    assert waited < 3, "a notice does not wait for the broker"
+    control("faults", mute="true")
+    control("pay", out_trade_no=by_worker.out_trade_no)
+    if trouble == "full":
+        valkey.config_set("maxmemory", "0")
+
+    purchase.until("the worker catches up", lambda: purchase.page_state(by_worker) == "paid", patience_s=120)
+
+
 def _pings(sockets: Path) -> bool:
     try:
         with redis.Redis(unix_socket_path=str(sockets / "valkey.sock")) as client:

@@ -2,13 +2,15 @@
 
 import os
 import time
+from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
+from config.local.servers import OWNER
 from payments import gateway
-from payments.models import InboundMessage, Transaction
+from payments.models import InboundMessage, Transaction, Transfer, settling
 from tests.conftest import make_merchant
 
 FORM = "application/x-www-form-urlencoded"
@@ -65,6 +67,41 @@ def test_a_lock_that_somebody_holds_on_the_order_makes_alipay_repeat_and_holds_n
     assert heard(attempt) == ("presented", [])
     assert client.post("/alipay/notify", body, content_type=FORM).content == b"success"
     assert heard(attempt) == ("paid", ["pays_order"])
+
+
+@pytest.mark.rows("F30")
+def test_no_free_connection_is_a_repeat_later_and_heals_by_itself(client, says, attempt):
+    body, name = says.notice(attempt), connection.settings_dict["NAME"]
+    connection.close()
+    with psycopg.connect(host=os.environ["TEST_SOCKETS"], user=OWNER, dbname="postgres", autocommit=True) as owner:
+        owner.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT 0')
+        try:
+            full = client.post("/alipay/notify", body, content_type=FORM)
+        finally:
+            owner.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT -1')
+
+    assert (full.status_code, full.content) == (503, b"fail")
+    assert client.post("/alipay/notify", body, content_type=FORM).content == b"success"
+    assert heard(attempt) == ("paid", ["pays_order"])
+
+
+@pytest.mark.rows("F26")
+def test_a_commit_whose_outcome_nobody_learned_is_repeated_without_a_second_effect(client, says, attempt, monkeypatch):
+    """The line is cut between the commit and its word to us: the notice was applied, and we said that we can't say."""
+    body, execute = says.notice(attempt), settling.apply_facts
+
+    def cut_after_commit(*facts: Any, **more: Any) -> Any:
+        execute(*facts, **more)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("payments.services.settle.apply_facts", cut_after_commit)
+    unsure = client.post("/alipay/notify", body, content_type=FORM)
+    monkeypatch.undo()
+
+    assert (unsure.status_code, unsure.content) == (503, b"fail")
+    assert client.post("/alipay/notify", body, content_type=FORM).content == b"success"
+    assert heard(attempt) == ("paid", ["pays_order"])
+    assert Transfer.objects.filter(transaction=attempt).count() == 1
 
 
 def test_what_was_answered_success_is_committed_for_everybody(client, says, attempt, beside):
