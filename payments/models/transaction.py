@@ -74,13 +74,13 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
         )  # fmt: skip
         return moved == 1
 
-    def mark_superseded(self, transaction_id: int) -> bool:
-        """Take an attempt off the page; it stays watched, for its code may still be in somebody's hand."""
-        moved = (
-            self.unsettled()
-            .filter(pk=transaction_id, superseded=False)
-            .update(superseded=True, version=F("version") + 1)
-        )
+    def mark_superseded(self, transaction_id: int, *, unless_shown: bool = False) -> bool:
+        """Take an attempt off the page; it stays watched, for its code may still be in somebody's hand.
+
+        unless_shown  only while Alipay has given no code for it, and no call about it is in doubt
+        """
+        live = self.filter(state=Transaction.State.CREATED, in_doubt=False) if unless_shown else self.unsettled()
+        moved = live.filter(pk=transaction_id, superseded=False).update(superseded=True, version=F("version") + 1)
         return moved == 1
 
     def mark_in_doubt(self, transaction_id: int, *, next_check_at: datetime) -> bool:

@@ -17,8 +17,8 @@ SELECT o.id, o.number, o.token, o.title, o.total_fen, o.state, o.created_at, o.e
        o.cancelled_at, o.extensions, a.name,
        t.id, t.scene, t.state, t.qr_code, t.in_doubt, t.refused, t.created_at, t.time_expire, t.scanned_at, t.asked_at,
        t.wanted_at, t.heard_at, t.heard_status, t.next_check_at,
-       t.late, s.fen, s.is_going, s.back_at,
-       CASE WHEN t.refused THEN (
+       t.late, t.superseded, s.fen, s.is_going, s.back_at,
+       CASE WHEN t.refused OR t.state = 'created' THEN (
            SELECT c.code FROM payments_gatewaycall c
            WHERE c.transaction_id = t.id AND c.outcome = 'certainly_not' ORDER BY c.started_at DESC LIMIT 1
        ) END,
@@ -43,6 +43,8 @@ WHERE o.token = %(token)s
 # What Alipay's codes say to a buyer. Source: dossier 2, error codes of precreate and pay.
 REFUSALS = (("BALANCE_NOT_ENOUGH", "balance"), ("LIMIT_ERROR", "limit"), ("HAS_RISK", "risk"))
 SLOW = timedelta(seconds=4)
+NEVER_SENT = "NOT_SENT"  # how the gateway journals a call that certainly did not reach Alipay
+BY_HAND = (Transaction.Scene.CASH, Transaction.Scene.BANK)
 ANSWER_WAIT = timedelta(seconds=10)  # so long "checking" may stand before it becomes "we don't know yet"
 
 
@@ -50,6 +52,7 @@ class PayState(StrEnum):
     """What a paying page says; the numbers are those of its states in the design."""
 
     PREPARING = "preparing"  # 5.1
+    UNREACHABLE = "unreachable"  # 5.1, when Alipay can't be reached: no code was made, nothing can be charged
     CHOOSING = "choosing"  # no attempt yet
     WAITING = "waiting"  # 5.2
     SCANNED = "scanned"  # 5.3
@@ -97,6 +100,7 @@ class Paying:
     heard_status: str | None
     next_check_at: datetime | None
     late: bool | None
+    superseded: bool | None
     surplus_fen: int | None
     surplus_is_going: bool | None
     surplus_back_at: datetime | None
@@ -138,6 +142,8 @@ class Paying:
         if self.now >= self.over_at:
             return self._once_answered(since=self.over_at, then=PayState.EXPIRED)
         if self.attempt_state == Transaction.State.CREATED:
+            if self.refusal_code == NEVER_SENT and not self.in_doubt:
+                return PayState.UNREACHABLE
             return PayState.IN_DOUBT if self.in_doubt and self.attempt_age >= ANSWER_WAIT else PayState.PREPARING
         if self.wanted_at is not None:
             return self._once_answered(
@@ -152,6 +158,12 @@ class Paying:
         return PayState.CHECKING if self.now - since < ANSWER_WAIT else PayState.IN_DOUBT
 
     @property
+    def is_paid_elsewhere(self) -> bool:
+        """Whether it is on record that something else paid than what this page offered: cash, a bank transfer, or a
+        code that had left the page before."""
+        return self.state is PayState.PAID and (self.scene in BY_HAND or bool(self.superseded))
+
+    @property
     def is_live(self) -> bool:
         """Whether the attempt could still become paid."""
         return self.attempt_state in Transaction.UNSETTLED
@@ -162,13 +174,14 @@ class Paying:
         least = timedelta(seconds=settings.PAYMENTS["least_life_s"])
         offered = {
             PayState.CHOOSING,
+            PayState.UNREACHABLE,
             PayState.WAITING,
             PayState.NOT_SEEN,
             PayState.SCANNED,
             PayState.REFUSED,
             PayState.EXPIRED,
         }
-        return self.state in offered and self.expires_at - self.now >= least
+        return (self.state in offered or (self.is_slow and not self.in_doubt)) and self.expires_at - self.now >= least
 
     @property
     def may_extend(self) -> bool:

@@ -44,22 +44,36 @@ def retire(attempt: Transaction, *, actor: str) -> bool:
     """Take an attempt out of use before another one starts. False while Alipay gives no certain answer, or says paid.
 
     A trade that exists is closed at Alipay. Where none exists yet, none can be closed: its code leaves the page and it
-    stays watched, for the code may still be paid from somewhere else.
+    stays watched, for the code may still be paid from somewhere else. A code that nobody has been shown can be left
+    without asking: so another way stays open while Alipay can't be reached.
     """
+    if _was_never_shown(attempt) and _supersede(attempt, actor, unless_shown=True):
+        return True
     match _close_at_alipay(attempt, actor=actor, deadline_s=settings.PAYMENTS["page_deadline_s"]):
         case Done():
             return True
         case CertainlyNot(next=Next.WAIT):
-            with transaction.atomic(durable=True):
-                Order.objects.locked(attempt.order_id)
-                if Transaction.objects.mark_superseded(attempt.pk):
-                    AuditEvent.objects.add(attempt, "superseded", actor=actor)
+            _supersede(attempt, actor)
             return True
         case Unknown():
             Transaction.objects.mark_in_doubt(attempt.pk, next_check_at=database_now())
             note_doubt(attempt)
     ask.ask_about([attempt], actor=actor, deadline_s=settings.PAYMENTS["page_deadline_s"])
     return Transaction.objects.filter(pk=attempt.pk, state=Transaction.State.CLOSED).exists()
+
+
+def _was_never_shown(attempt: Transaction) -> bool:
+    """Its code has not come from Alipay, and no call about it has an uncertain end."""
+    return attempt.scene == Transaction.Scene.QR and attempt.state == Transaction.State.CREATED and not attempt.in_doubt
+
+
+def _supersede(attempt: Transaction, actor: str, *, unless_shown: bool = False) -> bool:
+    with transaction.atomic(durable=True):
+        Order.objects.locked(attempt.order_id)
+        moved = Transaction.objects.mark_superseded(attempt.pk, unless_shown=unless_shown)
+        if moved:
+            AuditEvent.objects.add(attempt, "superseded", actor=actor)
+    return moved
 
 
 def close_order(order_id: int) -> bool:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
@@ -51,11 +52,12 @@ def state(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_GET
 def status(_request: HttpRequest, token: str) -> HttpResponse:
-    """Whether the page must change: version and state, seconds left, and when to ask again. Under 200 bytes."""
+    """Whether the page must change: version and state, seconds left, when to ask again, and the shop's time. Under 200 bytes."""
     seen = watch(token)
     if seen is None:
         return JsonResponse({"state": "unknown", "next": 0}, status=404)
-    return JsonResponse({"version": seen.version, "state": seen.state, "left": seen.seconds_left, "next": seen.next_ms})
+    told = {"version": seen.version, "state": seen.state, "left": seen.seconds_left, "next": seen.next_ms}
+    return JsonResponse({**told, "at": f"{timezone.localtime(seen.now):%H:%M}"})
 
 
 @private

@@ -11,6 +11,7 @@
   const OPENS_MS = 3000;
   let version = box.dataset.version;
   let next = Number(box.dataset.next);
+  let checked = box.dataset.at;
   let left = null;
   let leftAt = 0;
   let failures = 0;
@@ -50,6 +51,8 @@
       if (typeof news.version !== "string") throw new Error("no version");
       if (news.version !== version) await swap(news.version);
       failures = 0;
+      checked = news.at;
+      if (line.contains(document.activeElement)) box.querySelector("h2").focus();
       line.hidden = true;
       left = news.left;
       leftAt = performance.now();
@@ -85,9 +88,11 @@
     return box.querySelector("h2").innerText.trim();
   }
 
-  function tell(text) {
-    if (!line.hidden && line.textContent === text) return;
-    line.textContent = text;
+  function tell(what) {
+    const words = line.querySelector("span");
+    const text = `${what} ${box.dataset.checked.replace("{time}", checked)}`;
+    if (!line.hidden && words.textContent === text) return;
+    words.textContent = text;
     line.hidden = false;
     said.textContent = text;
   }
@@ -146,6 +151,7 @@
   plan(next);
   setInterval(count, 1000);
   addEventListener("pageshow", (event) => { if (event.persisted) back(); });
+  line.querySelector("button").addEventListener("click", () => ask());
   addEventListener("online", () => ask());
   addEventListener("offline", () => tell(box.dataset.offline));
   addEventListener("focus", () => { if (next > 0) ask(); });

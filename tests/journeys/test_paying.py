@@ -211,6 +211,7 @@ def test_offline_the_page_stays_and_goes_on_by_itself(request_payment, control, 
     context.set_offline(True)
     expect(page.locator("#line")).to_contain_text("网络断开了，付款不受影响")
     expect(page.get_by_role("img", name=WORDS["zh-CN"]["code"])).to_be_visible()
+    expect(page.locator("#line")).to_contain_text(re.compile(r"上次核实 \d\d:\d\d"))
     control("pay", out_trade_no=payment.out_trade_no)
     context.set_offline(False)
 
@@ -226,6 +227,21 @@ def broken(kind: str) -> Callable[[Route], None]:
         "429": lambda route: route.fulfill(status=429, headers={"Retry-After": "1"}),
     }
     return answers[kind]
+
+
+def test_who_does_not_want_to_wait_has_the_page_try_again(request_payment, control, page: Page):
+    payment = request_payment()
+    page.route("**/status", broken("cut"))
+    page.goto(payment.page_url)
+    expect(page.locator("#line")).to_contain_text("暂时连不上本店", timeout=10_000)
+    control("pay", out_trade_no=payment.out_trade_no)
+    page.unroute("**/status")
+
+    page.get_by_role("button", name="再试一次").press("Enter")
+
+    expect(heading(page)).to_contain_text(WORDS["zh-CN"]["paid"])
+    expect(heading(page)).to_be_focused()
+    expect(page.locator("#line")).to_be_hidden()
 
 
 @pytest.mark.parametrize("kind", ["cut", "500", "html", "429"])

@@ -13,6 +13,7 @@ from payments.models import Case, GatewayCall, InboundMessage, Order, Transactio
 from payments.models.clock import database_now
 from payments.queries.paying import PayState, paying
 from payments.sandbox.notices import signed_return
+from payments.services.record_payment import record_payment
 from payments.services.start_payment import start_payment
 from payments.views.qr import draw_svg
 
@@ -258,6 +259,77 @@ def test_a_certain_no_says_why_and_offers_another_try(client, order, unsettled, 
     assert "This did not go through; nothing was charged" in page
     assert words in page
     assert "Pay once more" in page
+
+
+NOT_SENT = {"method": "x", "purpose": "precreate", "outcome": "certainly_not", "code": "NOT_SENT"}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (
+            "en",
+            (
+                "Alipay can't be reached just now",
+                "nothing was charged",
+                "Try again",
+                "Sign in to Alipay on the web",
+            ),
+        ),
+        ("zh-CN", ("暂时连不上支付宝", "没有扣款", "再试一次", "在网页上登录支付宝付款")),
+    ],
+)
+def test_when_alipay_cannot_be_reached_the_page_says_so_and_offers_another_way(
+    client, order, make_attempt, language, words
+):
+    attempt = make_attempt(order, state=State.CREATED, qr_code="")
+    GatewayCall.objects.create(account=order.account, transaction=attempt, **NOT_SENT)
+
+    assert state_after(order) == PayState.UNREACHABLE
+    page = text(client, order, language)
+    assert all(each in page for each in words)
+
+
+def test_what_may_have_been_sent_is_never_called_unreachable(order, make_attempt):
+    attempt = make_attempt(order, state=State.CREATED, qr_code="")
+    GatewayCall.objects.create(account=order.account, transaction=attempt, **NOT_SENT)
+
+    assert state_after(order, in_doubt=True) == PayState.PREPARING
+    assert state_after(order, in_doubt=True, created_at=-11) == PayState.IN_DOUBT
+
+
+def test_a_code_that_takes_long_leaves_another_way_open(client, order, make_attempt):
+    make_attempt(order, state=State.CREATED, qr_code="")
+    assert "/start/" not in text(client, order)
+
+    assert state_after(order, created_at=-5) == PayState.PREPARING
+    page = text(client, order)
+    assert "A little slower than usual" in page
+    assert url(order, "start", "page") in page
+    assert url(order, "start", "qr") not in page
+
+
+def test_the_page_of_an_order_that_was_paid_in_cash_says_it_was_paid_elsewhere(client, order):
+    record_payment(order, way=Scene.CASH, reference="slip 7", actor="staff:1")
+
+    page = text(client, order)
+    assert "Already paid elsewhere" in page
+    assert "¥88.80 was paid to the shop directly" in page
+    assert "订单已在别处付款" in text(client, order, "zh-CN")
+
+
+def test_the_page_of_an_order_that_an_earlier_code_paid_says_so(client, order, make_attempt, says):
+    earlier = make_attempt(order, superseded=True)
+    make_attempt(order, out_trade_no="20261123FEDCBA9876543210")
+    client.post("/alipay/notify", says.notice(earlier), content_type="application/x-www-form-urlencoded")
+
+    assert "was paid with an earlier code" in text(client, order)
+
+
+def test_paid_by_what_the_page_offered_is_plainly_paid(client, order, unsettled, says):
+    client.post("/alipay/notify", says.notice(unsettled), content_type="application/x-www-form-urlencoded")
+
+    assert "elsewhere" not in text(client, order)
 
 
 def test_doubt_says_until_when_we_ask_and_then_by_when_a_person_writes(client, merchant, make_order, make_attempt):

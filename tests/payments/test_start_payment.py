@@ -9,6 +9,7 @@ from django.db import transaction
 
 from payments import gateway
 from payments.alipay.clock import BEIJING
+from payments.alipay.outcomes import CertainlyNot, Next
 from payments.errors import NotPayable, TooLittleTime
 from payments.models import AuditEvent, Case, GatewayCall, MerchantAccount, Order, Transaction
 from payments.models.clock import database_now
@@ -258,3 +259,25 @@ def test_numbers_are_what_alipay_takes_and_carry_nothing_of_the_buyer(order):
     assert number.isascii()
     assert len(number) <= 64
     assert number.startswith(f"{database_now().astimezone(BEIJING):%Y%m%d}")
+
+
+def test_another_way_stays_open_while_alipay_cannot_be_reached_for_a_code(order, make_attempt, monkeypatch):
+    """Nobody has seen the code that was never made, so leaving it needs no word of Alipay's."""
+    never_sent = CertainlyNot("", "NOT_SENT", Next.REPEAT)
+    monkeypatch.setattr(gateway, "_answer", lambda *_: never_sent)
+
+    left = start(order)
+    assert left.state == State.CREATED
+    assert start(order, Scene.PAGE).state == State.PRESENTED
+
+    left.refresh_from_db()
+    assert (left.state, left.superseded) == (State.CREATED, True)
+    resume(left)
+    assert [code for (code,) in GatewayCall.objects.values_list("code")] == ["NOT_SENT"]
+
+
+def test_a_code_that_came_meanwhile_is_not_left_without_asking(order, make_attempt):
+    stale = make_attempt(order, state=State.CREATED, qr_code="")
+    Transaction.objects.update(state=State.PRESENTED, qr_code="https://qr.example/1")
+
+    assert not Transaction.objects.mark_superseded(stale.pk, unless_shown=True)
