@@ -49,8 +49,8 @@ def main() -> int:
 def _written_since() -> str:
     """As a day's work would: a new version of orders and transactions."""
     return (
-        f"UPDATE payments_order SET extensions = extensions WHERE id % {ORDERS // WRITTEN_SINCE} = 0;"
-        f"UPDATE payments_transaction SET version = version + 1 WHERE id % {ORDERS // WRITTEN_SINCE} = 0"
+        f"UPDATE payments_order SET extensions = extensions WHERE id % {max(1, ORDERS // WRITTEN_SINCE)} = 0;"
+        f"UPDATE payments_transaction SET version = version + 1 WHERE id % {max(1, ORDERS // WRITTEN_SINCE)} = 0"
     )
 
 

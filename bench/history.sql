@@ -40,9 +40,9 @@ SELECT 'notice', md5(id::text) || md5('b' || id), '2021000000000001', '20260101A
        decode(repeat(md5(id::text), 20), 'hex'), 'pays_order', at + interval '1 minute', at + interval '1 minute'
 FROM story WHERE state <> 'closed';
 INSERT INTO payments_refund (id, transaction_id, out_request_no, amount_fen, origin, state, in_doubt, refused, reason_code, reason,
-    requester, approver, lines, pieces, evidence, created_at, approved_at, called_at, ended_at, checks, version)
+    requester, approver, lines, evidence, created_at, approved_at, called_at, ended_at, checks, version)
 SELECT id, id, 'R20260101' || lpad(id::text, 15, '0'), back, 'staff', 'succeeded', false, '', '', 'wrong', 'staff:1', 'staff:2',
-       '{}', '{}', 'call:' || md5('r' || id)::uuid, at + interval '1 hour', at + interval '1 hour', at + interval '1 hour',
+       '{}', 'call:' || md5('r' || id)::uuid, at + interval '1 hour', at + interval '1 hour', at + interval '1 hour',
        at + interval '61 minutes', 1, 3
 FROM story WHERE back > 0;
 INSERT INTO payments_gatewaycall (id, account_id, transaction_id, method, purpose, number, amount_fen, outcome, code, started_at, ended_at)
