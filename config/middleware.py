@@ -23,10 +23,10 @@ QUIET = frozenset({"payments:status", "healthz", "readyz", None})  # asked every
 
 def answer_alipay_first(get_response: GetResponse) -> GetResponse:
     """Notices need no session, language or login; skipping those makes room for a fifth more of them."""
-    notify_path = reverse("payments:notify")
+    paths = frozenset({reverse("payments:notify"), reverse("payments:message")})
 
     def answer(request: HttpRequest) -> HttpResponse:
-        return notify(request) if request.path_info == notify_path else get_response(request)
+        return notify(request) if request.path_info in paths else get_response(request)
 
     return answer
 
