@@ -6,7 +6,8 @@ CheckoutError
 ├── DetailsMissing  contact or address are not given yet
 ├── OrderExists     an unpaid order was made of this cart already
 ├── PricesMoved     the total is not the one that was shown
-└── GoodsGone       some goods are sold out or withdrawn
+├── GoodsGone       some goods are sold out or withdrawn
+└── MoneyGoesBack   a parcel is not sent: all of its money is back, or a refund of it is asked for
 """
 
 from typing import TYPE_CHECKING
@@ -34,6 +35,9 @@ class OrderExists(CheckoutError):
     def __init__(self, order: "Order") -> None:
         super().__init__(order.number)
         self.order = order
+
+
+class MoneyGoesBack(CheckoutError): ...
 
 
 class GoodsGone(CheckoutError):

@@ -12,6 +12,7 @@ from fpdf import FPDF
 
 from payments.models import Order
 from payments.money import Money
+from payments.queries.refunds_told import Says, refunds_told
 from payments.templatetags.words import grouped
 
 INK, SOFT, LINE = (35, 32, 28), (101, 94, 85), (200, 192, 180)
@@ -78,6 +79,8 @@ def _draw(order: Order) -> bytes:
     for name, amount in sums(order):
         row(name, str(amount))
     row(_("Paid"), str(order.total), strong=True)
+    for name, amount in returned(order):
+        row(name, str(amount))
     rule()
     say(_("This is not a tax invoice (fapiao)."), 10, SOFT)
     return bytes(pdf.output())
@@ -104,3 +107,15 @@ def sums(order: Order) -> list[tuple[str, Money]]:
         (_("Discount"), Money(-order.discount_fen)),
     ]
     return [(name, amount) for name, amount in steps if amount.fen]
+
+
+def returned(order: Order) -> list[tuple[str, Money]]:
+    """Refunds so far, each with its time and what is left after them; nothing where nothing is back for certain."""
+    back = [each for each in refunds_told(order) if each.says is Says.BACK]
+    if not back:
+        return []
+    moments = [date(timezone.localtime(each.at), "Y-m-d H:i") for each in back]
+    rows = [
+        (_("Refunded %(at)s") % {"at": at}, Money(-each.amount.fen)) for at, each in zip(moments, back, strict=True)
+    ]
+    return [*rows, (_("Paid after refunds"), Money(order.total_fen - sum(each.amount.fen for each in back)))]

@@ -9,21 +9,24 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from checkout.views.doors import client_address, too_often
+from payments.services.throttle import seconds_to_wait
 from payments.views.alipay import notify
 from payments.views.problems import closed
 
 logger = structlog.get_logger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponse]
 ALWAYS_OPEN = frozenset({"/healthz", "/readyz"})
+GUESSES, GUESSES_PER_S = 120, 600  # a page left open on a link that is no more asks forty times in this time
 QUIET = frozenset({"payments:status", "healthz", "readyz", None})  # asked every second, or no view of ours
 
 
 def answer_alipay_first(get_response: GetResponse) -> GetResponse:
     """Notices need no session, language or login; skipping those makes room for a fifth more of them."""
-    notify_path = reverse("payments:notify")
+    paths = frozenset({reverse("payments:notify"), reverse("payments:message")})
 
     def answer(request: HttpRequest) -> HttpResponse:
-        return notify(request) if request.path_info == notify_path else get_response(request)
+        return notify(request) if request.path_info in paths else get_response(request)
 
     return answer
 
@@ -34,6 +37,21 @@ def close_for_maintenance(get_response: GetResponse) -> GetResponse:
     def answer(request: HttpRequest) -> HttpResponse:
         open_here = not settings.MAINTENANCE_UNTIL or request.path_info in ALWAYS_OPEN
         return get_response(request) if open_here else closed(request)
+
+    return answer
+
+
+def slow_down_guessing(get_response: GetResponse) -> GetResponse:
+    """Who opens many links that lead nowhere is told to wait. Links that are right work all the same, from any address:
+    many people may share one, and a payment under way is not affected."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        match = request.resolver_match
+        if response.status_code != 404 or match is None or "token" not in match.kwargs:
+            return response
+        wait = seconds_to_wait("token", client_address(request), most=GUESSES, per_s=GUESSES_PER_S)
+        return too_often(request, wait) if wait else response
 
     return answer
 

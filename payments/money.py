@@ -36,9 +36,10 @@ class Money:
         return f"{Decimal(self.fen) / 100:.2f}"
 
     def __str__(self) -> str:
-        """The amount as people read it: "¥88.80", grouped from 10,000 yuan ("¥12,345.60")."""
-        yuan = Decimal(self.fen) / 100
-        return f"¥{yuan:,.2f}" if abs(yuan) >= 10_000 else f"¥{yuan:.2f}"
+        """The amount as people read it: "¥88.80", grouped from 10,000 yuan ("¥12,345.60"), what is taken off
+        with its sign in front ("−¥30.00")."""
+        yuan, sign = Decimal(abs(self.fen)) / 100, "−" if self.fen < 0 else ""
+        return f"{sign}¥{yuan:,.2f}" if yuan >= 10_000 else f"{sign}¥{yuan:.2f}"
 
 
 def split_by_lines(amount: Money, weights: Mapping[str, int]) -> dict[str, int]:

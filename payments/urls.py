@@ -12,5 +12,6 @@ urlpatterns = [
     re_path(r"^pay/(?P<token>[^/]+)/start/(?P<scene>qr|page|wap)$", pay.start, name="start"),
     path("pay/<str:token>/code.png", pay.picture, name="picture"),
     path("alipay/notify", alipay.notify, name="notify"),
+    path("alipay/message", alipay.notify, name="message"),
     path("alipay/return/<str:token>/", alipay.come_back, name="return"),
 ]

@@ -12,11 +12,16 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from checkout.errors import MoneyGoesBack
 from checkout.models import Delivery, Question
-from checkout.services.send_delivery import confirm_arrival, send_delivery
+from checkout.services.send_delivery import confirm_arrival, goes_back, send_delivery
 from payments.admin.columns import ReadOnlyAdmin
 
 State = Delivery.State
+NOT_SENT = _(
+    "This parcel is not sent: all of its money is back, on its way back, or asked for. "
+    "Where a refund is still waiting, a colleague can reject it first."
+)
 
 
 class SendForm(forms.Form):
@@ -50,16 +55,23 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         delivery = self.get_object(request, object_id)
         state = delivery.state if delivery and request.user.has_perm("checkout.send_delivery") else ""
-        shown = {"may_send": state == State.PREPARING, "may_confirm": state == State.SENT}
+        held = delivery is not None and state == State.PREPARING and goes_back(delivery.order)
+        if held:
+            messages.warning(request, NOT_SENT)
+        shown = {"may_send": state == State.PREPARING and not held, "may_confirm": state == State.SENT}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     def send(self, request: HttpRequest, order_id: int) -> HttpResponse:
         _check_right(request)
         form = SendForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            return self._done(request, order_id, send_delivery(
-                order_id, carrier=form.cleaned_data["carrier"], actor=f"staff:{request.user.pk}"
-            ))  # fmt: skip
+            try:
+                sent = send_delivery(
+                    order_id, carrier=form.cleaned_data["carrier"], actor=f"staff:{request.user.pk}"
+                )  # fmt: skip
+            except MoneyGoesBack:  # the parcel's page says why
+                return HttpResponseRedirect(self._page(order_id))
+            return self._done(request, order_id, sent)
         return self._step(request, order_id, form, gettext("Send it"), gettext("The buyer gets a mail at once."))
 
     def arrived(self, request: HttpRequest, order_id: int) -> HttpResponse:

@@ -15,12 +15,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from checkout.errors import CartFull
 from checkout.forms import FindForm, TailForm
 from checkout.models import Delivery, Variant
-from checkout.receipts import receipt_pdf
+from checkout.receipts import receipt_pdf, returned
 from checkout.services import carts
 from checkout.views.doors import SeeOther, cart_for, knows, limited, remember, shopper, with_cart
 from payments.errors import OrderRefused
 from payments.models import Order
 from payments.queries.paying import paying
+from payments.queries.refunds_told import refunds_told
 from payments.services.cancel_order import cancel_order
 from payments.views.private import private
 
@@ -84,7 +85,8 @@ def reorder(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def receipt(request: HttpRequest, token: str) -> HttpResponse:
     order, _delivery = _paid(token)
-    return render(request, "checkout/receipt.html", {"order": order, "lines": order.lines.order_by("position")})
+    shown = {"order": order, "lines": order.lines.order_by("position"), "returned": returned(order)}
+    return render(request, "checkout/receipt.html", shown)
 
 
 @private
@@ -101,7 +103,7 @@ def receipt_as_pdf(_request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def history(request: HttpRequest) -> HttpResponse:
     """The account's orders, newest first."""
-    mine = Delivery.objects.filter(buyer=shopper(request)).select_related("order").order_by("-order_id")
+    mine = Delivery.objects.filter(buyer=shopper(request)).select_related("order__paid_by").order_by("-order_id")
     page_of = Paginator(mine, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "checkout/history.html", {"page": page_of})
 
@@ -140,6 +142,7 @@ def _shown(request: HttpRequest, order: Order, delivery: Delivery | None) -> dic
         "delivery": delivery,
         "lines": order.lines.order_by("position"),
         "paying": seen,
+        "refunds": refunds_told(order),
         "may_pay": order.state == Order.State.AWAITING_PAYMENT,
         "has_receipt": order.state in RECEIPTED,
         "knows": delivery is not None and knows(request, delivery),

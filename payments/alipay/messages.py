@@ -17,6 +17,11 @@ from payments.errors import BadSignature, MalformedNotice
 DEPOSIT_BACK = "alipay.trade.refund.depositback.completed"
 
 
+def is_message(notice: Notice) -> bool:
+    """Whether it is a message to the application rather than a notice about a trade."""
+    return "msg_method" in notice.fields
+
+
 def verified_message(message: Notice, keys: Iterable[RSAPublicKey]) -> Notice:
     """The same message, now known to come from Alipay.
 

@@ -29,6 +29,7 @@ class InboundMessage(models.Model):
         REFUSED = "refused", _("refused")
         CRASHED = "crashed", _("stopped by a fault of ours")
         ASKED = "asked", _("made us ask")
+        NOTED = "noted", _("noted with its refund")
 
     kind = internal(models.CharField(_("kind"), max_length=8, choices=Kind, db_default=Kind.NOTICE))
     fingerprint = internal(

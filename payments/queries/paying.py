@@ -17,7 +17,7 @@ SELECT o.id, o.number, o.token, o.title, o.total_fen, o.state, o.created_at, o.e
        o.cancelled_at, o.extensions, a.name,
        t.id, t.scene, t.state, t.qr_code, t.in_doubt, t.refused, t.created_at, t.time_expire, t.scanned_at, t.asked_at,
        t.wanted_at, t.heard_at, t.heard_status, t.next_check_at,
-       t.late, t.superseded, s.fen, s.is_going, s.back_at,
+       t.late, t.superseded, t.refunded_fen, s.fen, s.is_going, s.back_at,
        CASE WHEN t.refused OR t.state = 'created' THEN (
            SELECT c.code FROM payments_gatewaycall c
            WHERE c.transaction_id = t.id AND c.outcome = 'certainly_not' ORDER BY c.started_at DESC LIMIT 1
@@ -101,6 +101,7 @@ class Paying:
     next_check_at: datetime | None
     late: bool | None
     superseded: bool | None
+    refunded_fen: int | None
     surplus_fen: int | None
     surplus_is_going: bool | None
     surplus_back_at: datetime | None
@@ -241,6 +242,7 @@ class Paying:
         shown = (
             state, self.order_state, self.attempt_id, self.qr_code, self.expires_at, self.may_pay, self.may_extend,
             self.is_slow, self.answer_by, checked, self.surplus_fen, self.surplus_is_going, self.surplus_back_at,
+            self.refunded_fen,
         )  # fmt: skip
         return f"{zlib.crc32(repr(shown).encode()):08x}"
 

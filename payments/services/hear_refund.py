@@ -18,7 +18,7 @@ def hear_refund(facts: RefundFacts, *, source: HeardNotice | KeptNotice) -> Sett
     row = hear(facts.out_trade_no, app_id=facts.app_id, seller_id=facts.seller_id, source=source)
     if row.verdict != InboundMessage.Verdict.UNJUDGED:
         return Settled.BEFORE
-    attempt, number = _attempt(facts), facts.out_request_no or facts.out_trade_no
+    attempt, number = attempt_of(facts.out_trade_no, facts.trade_no), facts.out_request_no or facts.out_trade_no
     refund = attempt.refunds.filter(out_request_no=number).first() if attempt else None
     kind = _misfit(facts, attempt, refund)
     if kind is not None:
@@ -46,10 +46,10 @@ def _follow(attempt: Transaction, refund: Refund | None, number: str, total: Mon
     return Settled.ASKED
 
 
-def _attempt(facts: RefundFacts) -> Transaction | None:
+def attempt_of(out_trade_no: str, trade_no: str | None) -> Transaction | None:
     """Ours by its number; a stray payment by its trade."""
-    ours = Transaction.objects.filter(origin=Transaction.Origin.OURS, out_trade_no=facts.out_trade_no).first()
-    return ours or Transaction.objects.filter(origin=Transaction.Origin.STRAY, trade_no=facts.trade_no).first()
+    ours = Transaction.objects.filter(origin=Transaction.Origin.OURS, out_trade_no=out_trade_no).first()
+    return ours or Transaction.objects.filter(origin=Transaction.Origin.STRAY, trade_no=trade_no).first()
 
 
 def _misfit(facts: RefundFacts, attempt: Transaction | None, refund: Refund | None) -> Case.Kind | None:

@@ -1,4 +1,4 @@
-"""Alipay's notice comes in: verify, settle, leave a trace of every message."""
+"""Alipay's notice or message comes in: verify, settle, leave a trace of every one."""
 
 import threading
 import time
@@ -8,10 +8,12 @@ from django.db import InterfaceError, OperationalError
 
 from payments import gateway
 from payments.alipay.facts import RefundFacts
+from payments.alipay.messages import is_message, verified_message
 from payments.alipay.notices import Notice, facts_of, read_form, verified
 from payments.errors import BadSignature, MalformedNotice
 from payments.models import InboundMessage
-from payments.models.settling import HeardNotice
+from payments.models.settling import HeardNotice, KeptNotice
+from payments.services.deposit_back import hear_message
 from payments.services.hear_refund import hear_refund
 from payments.services.settle import Settled, settle
 
@@ -21,7 +23,9 @@ KEPT_BYTES = 8 * 1024
 
 
 def receive_notice(body: bytes) -> Settled:
-    """Verify and apply one notice. When this returns, its effect, or the case it became, is committed.
+    """Verify and apply one notice, or one message to the application.
+
+    When this returns, its effect, or the case it became, is committed.
 
     body  the raw bytes of the POST: each field is read from them once
     Raises BadSignature, MalformedNotice after leaving a trace; OperationalError when the database can't say. A fault of
@@ -33,7 +37,7 @@ def receive_notice(body: bytes) -> Settled:
         _keep_refused(body, f"{type(refusal).__name__}: {refusal}")
         raise
     try:
-        return _apply(notice, body)
+        return take_in(notice, source=HeardNotice(notice.fingerprint, body), actor="notice")
     except (OperationalError, InterfaceError):
         raise
     except Exception as fault:
@@ -43,11 +47,14 @@ def receive_notice(body: bytes) -> Settled:
         raise
 
 
-def _apply(notice: Notice, body: bytes) -> Settled:
-    source, facts = HeardNotice(notice.fingerprint, body), facts_of(notice)
+def take_in(notice: Notice, *, source: HeardNotice | KeptNotice, actor: str) -> Settled:
+    """Give verified fields to what they are about: a payment, a refund, or a refund on its way to a bank."""
+    if is_message(notice):
+        return hear_message(notice, source=source)
+    facts = facts_of(notice)
     if isinstance(facts, RefundFacts):
         return hear_refund(facts, source=source)
-    return settle([facts], source=source, actor="notice")[0]
+    return settle([facts], source=source, actor=actor)[0]
 
 
 def genuine(body: bytes) -> Notice:
@@ -56,13 +63,14 @@ def genuine(body: bytes) -> Notice:
     Try the keys of the account it names; a message for another application may still be signed for ours.
     """
     notice = read_form(body)
+    check = verified_message if is_message(notice) else verified
     for refresh in (False, True):
         known = gateway.merchants(refresh=refresh) if refresh and _may_refresh() else gateway.merchants()
         named = known.get(notice.get("app_id"))
         number = notice.get("alipay_cert_sn")
         keys = [key for each in ([named] if named else known.values()) for key in each.who.keys_for(number)]
         try:
-            return verified(notice, keys)
+            return check(notice, keys)
         except BadSignature:
             if refresh:
                 raise

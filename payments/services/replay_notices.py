@@ -2,14 +2,12 @@
 
 import structlog
 
-from payments.alipay.facts import RefundFacts
-from payments.alipay.notices import facts_of, read_form
+from payments.alipay.notices import read_form
 from payments.errors import BadSignature, MalformedNotice
 from payments.models import InboundMessage
 from payments.models.settling import KeptNotice
-from payments.services.hear_refund import hear_refund
-from payments.services.receive_notice import genuine, receive_notice
-from payments.services.settle import Settled, settle
+from payments.services.receive_notice import genuine, receive_notice, take_in
+from payments.services.settle import Settled
 
 logger = structlog.get_logger(__name__)
 Verdict = InboundMessage.Verdict
@@ -25,11 +23,8 @@ def replay(message: InboundMessage) -> Settled | None:
         return None
     if message.verdict == Verdict.REFUSED:
         return _replay_refused(message)
-    facts = facts_of(read_form(str(message.body).encode()))
     source = KeptNotice(message.fingerprint or "", message.pk, message.verdict)
-    if isinstance(facts, RefundFacts):
-        return hear_refund(facts, source=source)
-    outcome = settle([facts], source=source, actor="replay")[0]
+    outcome = take_in(read_form(str(message.body).encode()), source=source, actor="replay")
     if message.verdict == Verdict.UNJUDGED and outcome in Verdict.values:
         InboundMessage.objects.filter(pk=message.pk, verdict=Verdict.UNJUDGED).update(verdict=outcome)
     return outcome

@@ -20,6 +20,7 @@ from payments.alipay.facts import Refunded
 from payments.alipay.outcomes import OUR_FAULT, CertainlyNot, Done, Next, Unknown
 from payments.models import AuditEvent, Case, Refund, Transaction
 from payments.models.clock import database_now
+from payments.services.deposit_back import note_deposit_back
 from payments.services.external_refund import compare_total
 from payments.services.refund import fail_refund, lock, settle_refund
 
@@ -66,7 +67,7 @@ def _send(refund: Refund) -> None:
         attempt,
         requests.refund(
             out_trade_no=attempt.out_trade_no, trade_no=attempt.trade_no or "", out_request_no=refund.out_request_no,
-            amount=refund.amount, reason=refund.reason,
+            amount=refund.amount, reason=refund.reason, deposit_back=True,
         ),
         purpose="refund",
         number=refund.out_request_no,
@@ -122,7 +123,10 @@ def _ask(refund: Refund) -> bool:
     return gateway.call(
         attempt,
         requests.refund_query(
-            out_trade_no=attempt.out_trade_no, trade_no=attempt.trade_no or "", out_request_no=refund.out_request_no
+            out_trade_no=attempt.out_trade_no,
+            trade_no=attempt.trade_no or "",
+            out_request_no=refund.out_request_no,
+            deposit_back=True,
         ),
         purpose="refund_query",
         number=refund.out_request_no,
@@ -138,8 +142,10 @@ def _ask(refund: Refund) -> bool:
 
 def _after_asking(refund: Refund, result: Done[Refunded | None] | CertainlyNot | Unknown, evidence: str) -> bool:
     match result:
-        case Done(Refunded()):
+        case Done(Refunded(deposit_back=news)):
             _succeeded(refund, evidence)
+            if news is not None:
+                note_deposit_back(refund, news, actor=ACTOR, evidence=evidence)
             return False
         case Done(None) if _left_long_ago(refund) and refund.refused:
             _failed(refund, refund.refused, evidence)

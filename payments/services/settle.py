@@ -36,6 +36,7 @@ class Settled(StrEnum):
     NOTHING = "nothing"  # no trade yet
     CASE = "case"  # it doesn't fit: a person looks
     ASKED = "asked"  # about a refund: Alipay is asked what became of it
+    NOTED = "noted"  # the bank's word about a refund: it stands in the refund's story
 
 
 def settle(facts: Sequence[TradeFacts], *, source: Source, actor: str) -> list[Settled]:

@@ -15,6 +15,7 @@ ACTIONS = {
     "rejected": _("refund not agreed"), "lapsed": _("request lapsed"), "sent": _("refund sent to Alipay"),
     "succeeded": _("refunded"), "failed": _("refund refused by Alipay"), "partly_refunded": _("partly refunded"),
     "refunded": _("wholly refunded"), "reopened": _("open again for late money"), "discovered": _("found at Alipay"),
+    "at_bank": _("at the buyer's bank"), "bank_returned_it": _("sent back by the buyer's bank"),
 }  # fmt: skip
 DOORS = {
     "notice": _("Alipay's notice"), "poll": _("our question to Alipay"), "closer": _("closing"), "buyer": _("buyer"),

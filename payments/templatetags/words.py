@@ -46,6 +46,14 @@ def grouped(number: str) -> str:
 
 
 @register.filter
+def mobile(digits: str | None) -> str:
+    """ "138 0000 0000", with spaces that don't break; another kind of number as it is."""
+    if not digits or len(digits) != 11:
+        return digits or ""
+    return "\u00a0".join((digits[:3], digits[3:7], digits[7:]))
+
+
+@register.filter
 def masked(address: str | None) -> str:
     """ "a***@b.cn": enough to recognise one's own."""
     name, _, host = (address or "").partition("@")

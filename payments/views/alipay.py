@@ -1,4 +1,4 @@
-"""Alipay's own doors: the notice, which decides, and the return, which never does."""
+"""Alipay's own doors: notice and message, which decide, and the return, which never does."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -48,7 +48,10 @@ def database_trouble_is_temporary(view: Callable[[HttpRequest], HttpResponse]) -
 @require_POST
 @database_trouble_is_temporary
 def notify(request: HttpRequest) -> HttpResponse:
-    """Alipay's own word that something happened. It repeats until it reads the bare text "success"."""
+    """Alipay's own word that something happened, also to the application's gateway: signed and answered alike.
+
+    It repeats until it reads the bare text "success".
+    """
     if request.content_type != FORM:
         return _says("fail", 415)
     if int(request.META.get("CONTENT_LENGTH") or 0) > LONGEST_BODY:

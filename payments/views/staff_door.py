@@ -26,10 +26,11 @@ from payments.views.qr import draw_svg
 
 TRIES, TRIES_PER_S = 6, 10 * 60
 NEW_KEY, ASKED = "code_app_key", "passkey_confirming"
+NAME = _("Jiezhang")
 
 
 class StaffSite(AdminSite):
-    site_header = site_title = _("Jiezhang")
+    site_header = site_title = NAME
     index_title = _("Staff pages")
     site_url = "/"
 
@@ -104,9 +105,9 @@ def confirm(request: HttpRequest, user: User) -> HttpResponse:
         problem, status = ("wait", 429) if wait else ("wrong", 400)
     seen = {
         "problem": problem, "minutes": -(-wait // 60), "next": _onward(request), "passkey_domain": passkeys.domain(),
-        "title": _("Second factor"), "has_app": hasattr(user, "code_app"), "has_passkey": user.passkeys.exists(),
+        "has_app": hasattr(user, "code_app"), "has_passkey": user.passkeys.exists(),
     }  # fmt: skip
-    return render(request, "admin/second_factor.html", seen, status=status)
+    return _page(request, "admin/second_factor.html", seen, status)
 
 
 @require_POST
@@ -128,12 +129,18 @@ def enrol(request: HttpRequest, user: User) -> HttpResponse:
         if codes is not None:
             del request.session[NEW_KEY]
             _proved(request, _onward(request))
-            return render(request, "admin/recovery_codes.html", {"codes": codes, "next": _onward(request)})
+            return _page(request, "admin/recovery_codes.html", {"codes": codes, "next": _onward(request)})
         wrong = True
-    return render(request, "admin/second_factor_enrol.html", {
+    return _page(request, "admin/second_factor_enrol.html", {
         "key": " ".join(key[at : at + 4] for at in range(0, len(key), 4)), "wrong": wrong, "next": _onward(request),
-        "qr_svg": draw_svg(second_factor.app_address(user, key)), "title": _("Second factor"),
-    }, status=400 if wrong else 200)  # fmt: skip
+        "qr_svg": draw_svg(second_factor.app_address(user, key)),
+    }, 400 if wrong else 200)  # fmt: skip
+
+
+def _page(request: HttpRequest, template: str, seen: dict[str, Any], status: int = 200) -> HttpResponse:
+    """A page before the door, under the same name as those behind it."""
+    named = {"title": _("Second factor"), "site_title": NAME, "site_header": NAME}
+    return render(request, template, {**named, **seen}, status=status)
 
 
 def _proves(request: HttpRequest, user: User) -> bool:

@@ -6,6 +6,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 
 from checkout.receipts import receipt_pdf
+from config import middleware
 from payments.models import Order, Transaction
 from payments.services.record_payment import record_payment
 from payments.services.relay_outbox import relay_outbox
@@ -26,7 +27,7 @@ def paid(order) -> Order:
     return order
 
 
-PRIVATE = ("林小满", "13800000000", "龙井路 1 号")
+PRIVATE = ("林小满", "138\u00a00000\u00a00000", "龙井路 1 号")
 
 
 def shown(client, path):
@@ -64,6 +65,20 @@ def test_guessing_numbers_ends_after_ten_tries(client, order):
 
     assert [answer.status_code for answer in tries] == [400] * 10 + [429] * 2
     assert int(tries[-1]["Retry-After"]) > 0
+
+
+@pytest.mark.rows("O03")
+def test_guessing_links_is_slowed_down_and_right_links_go_on_working(client, paid, monkeypatch):
+    monkeypatch.setattr(middleware, "GUESSES", 5)
+    guesses = [client.get(f"/{('order', 'pay')[n % 2]}/{'x' * 30}{n}/") for n in range(7)]
+
+    assert [answer.status_code for answer in guesses] == [404] * 5 + [429] * 2
+    assert 0 < int(guesses[-1]["Retry-After"]) <= 600
+    assert client.get("/pay/nothing/status").status_code == 429
+    assert client.get(f"/pay/{paid.token}/status").status_code == 200
+    assert client.get(f"/order/{paid.token}/").status_code == 200
+    assert Client(REMOTE_ADDR="192.0.2.7").get("/order/x/").status_code == 404
+    assert client.get("/no/such/page/").status_code == 404, "only links of orders are counted"
 
 
 @pytest.mark.rows("O03")

@@ -70,6 +70,12 @@ def test_a_password_alone_opens_nothing(desk, key):
     assert "验证" in desk.get(second["Location"]).content.decode()
 
 
+def test_the_door_bears_the_name_of_the_house(desk, key):
+    page = desk.get(DOOR, headers={"accept-language": "en"}).content.decode()
+    assert "<title>Second factor · Jiezhang</title>" in page
+    assert '<a href="/admin/">Jiezhang</a>' in page
+
+
 def test_the_code_opens_what_was_asked_for(desk, key):
     before = desk.session.session_key
     answer = desk.post(DOOR, {"code": code(key), "next": "/admin/payments/order/"})

@@ -4,7 +4,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
 
 from payments.errors import BadGateway, BadKey
 from payments.models import MerchantAccount
@@ -67,6 +69,7 @@ class Command(BaseCommand):
         except (BadGateway, BadKey) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"connected: {account}, {account.get_mode_display()}, {account.gateway_url}")
+        self.stdout.write(f"application's gateway to set at Alipay: {settings.SITE_URL}{reverse('payments:message')}")
 
 
 def _option(field: str) -> str:
