@@ -2,6 +2,7 @@
 
 import functools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,13 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from payments import gateway
-from payments.models import AuditEvent, GatewayCall, Order, OutboxMessage, Transaction, Transfer, settling
+from payments.errors import RefundRefused
+from payments.models import AuditEvent, GatewayCall, Order, OutboxMessage, Refund, Transaction, Transfer, settling
 from payments.models.clock import database_now
 from payments.services.close import _mark_closed
 from payments.services.receive_notice import receive_notice
 from payments.services.receive_return import receive_return
+from payments.services.refund import request_refund
 from payments.services.settle import Settled, settle
 from payments.services.start_payment import start_payment
 from tests.conftest import Says, make_merchant, wait_until
@@ -57,7 +60,7 @@ def together(*actors: Callable[[], object]) -> list[object]:
         return list(pool.map(run, actors))
 
 
-def five_doors(order: Order, attempt: Transaction, says: Says) -> list[object]:
+def five_doors(order: Order, attempt: Transaction, says: Says, *more: Callable[[], object]) -> list[object]:
     """Two notices, the poller's answer, the closer's end and the buyer's return, all about one payment."""
     facts = says.facts(attempt)
     assert facts.trade_no is not None
@@ -74,6 +77,7 @@ def five_doors(order: Order, attempt: Transaction, says: Says) -> list[object]:
         lambda: settle([facts], source=asked, actor="poll")[0],
         close,
         lambda: receive_return(order, b""),
+        *more,
     )
 
 
@@ -99,6 +103,65 @@ def test_five_doors_at_once_make_one_history(shop, make_order, make_attempt, say
         order = make_order()
         attempt = make_attempt(order)
         assert wrong(order, five_doors(order, attempt, says)) == []
+
+
+def give_all_back(attempt: Transaction) -> object:
+    """Staff want all of it back at the moment it is paid: they press until it is, or until another has set it aside."""
+    for _ in range(400):
+        try:
+            return request_refund(attempt, attempt.amount, requester="staff:1", origin=Refund.Origin.STAFF)
+        except RefundRefused:
+            if attempt.refunds.exists():
+                return None
+            time.sleep(0.002)
+    raise AssertionError("it was never paid")
+
+
+def wrong_refunds(attempt: Transaction, outcomes: list[object]) -> list[str]:
+    """What is not as it must be after several wanted all of one payment back, beside what `wrong` says."""
+    attempt.refresh_from_db()
+    asked = list(attempt.refunds.values_list("state", "amount_fen"))
+    checks = {
+        "nobody was stopped by the database": not any(isinstance(each, DatabaseError) for each in outcomes),
+        "one of them got it": sum(isinstance(each, Refund) for each in outcomes) == 1,
+        "asked once for all": asked == [("requested", attempt.amount_fen)],
+        "set aside once": (attempt.reserved_fen, attempt.refunded_fen) == (attempt.amount_fen, 0),
+    }
+    return [name for name, holds in checks.items() if not holds]
+
+
+@pytest.mark.rows("F51", "F53")
+def test_a_refund_at_the_moment_of_payment_joins_the_one_history(shop, make_order, make_attempt, says):
+    for _ in range(25):
+        order = make_order()
+        attempt = make_attempt(order)
+
+        outcomes = five_doors(order, attempt, says, *[functools.partial(give_all_back, attempt)] * 2)
+
+        assert (wrong(order, outcomes), wrong_refunds(attempt, outcomes)) == ([], [])
+
+
+def test_without_its_guard_two_refunds_at_once_are_seen_to_be_lost(shop, make_order, make_attempt, says, monkeypatch):
+    """The negative control: set aside without looking at what is left, and without the order's lock."""
+
+    def unguarded(transaction_id: int, fen: int) -> bool:
+        attempt = Transaction.objects.get(pk=transaction_id)
+        left = attempt.state == Transaction.State.PAID and attempt.amount_fen >= attempt.reserved_fen + fen
+        time.sleep(0.01)
+        return (
+            left and Transaction.objects.filter(pk=transaction_id).update(reserved_fen=attempt.reserved_fen + fen) == 1
+        )
+
+    monkeypatch.setattr(Transaction.objects, "reserve", unguarded)
+    monkeypatch.setattr("payments.services.refund.lock", lambda attempt: None)
+
+    def is_lost() -> bool:
+        order = make_order()
+        attempt = make_attempt(order)
+        outcomes = five_doors(order, attempt, says, *[functools.partial(give_all_back, attempt)] * 2)
+        return wrong_refunds(attempt, outcomes) != []
+
+    assert any(is_lost() for _ in range(20))
 
 
 @pytest.mark.parametrize(("guard", "gap"), [(GUARD, ""), ("ORDER BY o.id FOR NO KEY UPDATE OF o", "")])
