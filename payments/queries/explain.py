@@ -1,4 +1,4 @@
-"""Why an order is in its state: every attempt, transfer, message and case, as plain values."""
+"""Why an order, or a payment of no order, is in its state: attempts, transfers, messages and cases, as plain values."""
 
 from typing import Any
 
@@ -13,30 +13,26 @@ SETTLED = ("paid", "paid_late")
 def explain(number: str) -> dict[str, Any] | None:
     """All that is known about the order with this number, out_trade_no or trade_no. Amounts in fen, times ISO 8601, UTC.
 
-    None when no order has it.
+    Genuine money under a number that no order has is found by its out_trade_no or trade_no; "order" is None then.
+    None when nothing has it.
     """
     by_number = Q(number=number) | Q(transactions__out_trade_no=number) | Q(transactions__trade_no=number)
     order = Order.objects.filter(by_number).distinct().first()
-    if order is None:
-        return None
-    attempts = list(Transaction.objects.filter(order=order).order_by("pk"))
+    strays = Q(out_trade_no=number) | Q(trade_no=number)
+    of_order = Q(order=order) if order else Q(order=None) & strays
+    attempts = list(Transaction.objects.filter(of_order).order_by("pk"))
+    return _told(order, attempts) if attempts or order else None
+
+
+def _told(order: Order | None, attempts: list[Transaction]) -> dict[str, Any]:
     transfers = list(Transfer.objects.filter(transaction__in=attempts).order_by("pk"))
     refunds = list(Refund.objects.filter(transaction__in=attempts).order_by("pk"))
     about_refunds = Q(subject_kind="refund", subject_id__in=[refund.pk for refund in refunds])
     about_attempts = Q(subject_kind="transaction", subject_id__in=[attempt.pk for attempt in attempts])
-    story = list(
-        AuditEvent.objects.filter(
-            about_attempts | about_refunds | Q(subject_kind="order", subject_id=order.pk)
-        ).order_by("pk")
-    )
+    about_order = Q(subject_kind="order", subject_id=order.pk if order else None)
+    story = list(AuditEvent.objects.filter(about_attempts | about_refunds | about_order).order_by("pk"))
     return {
-        "order": {
-            "number": order.number,
-            "state": order.state,
-            "total_fen": order.total_fen,
-            "paid_fen": sum(each.fen for each in transfers if each.credit == Account.SALES),
-            "refunded_fen": sum(each.fen for each in transfers if each.debit == Account.REFUNDS),
-        },
+        "order": _order(order, transfers) if order else None,
         "transactions": [_attempt(attempt) for attempt in attempts],
         "refunds": [_refund(refund) for refund in refunds],
         "settled_count": sum(event.subject_kind == "transaction" and event.action in SETTLED for event in story),
@@ -47,14 +43,24 @@ def explain(number: str) -> dict[str, Any] | None:
     }
 
 
+def _order(order: Order, transfers: list[Transfer]) -> dict[str, Any]:
+    return {
+        "number": order.number,
+        "state": order.state,
+        "total_fen": order.total_fen,
+        "paid_fen": sum(each.fen for each in transfers if each.credit == Account.SALES),
+        "refunded_fen": sum(each.fen for each in transfers if each.debit == Account.REFUNDS),
+    }
+
+
 def _inbound(attempts: list[Transaction]) -> dict[str, int]:
     numbers = [attempt.out_trade_no for attempt in attempts]
     messages = InboundMessage.objects.filter(out_trade_no__in=numbers, kind=InboundMessage.Kind.NOTICE)
     return {row["verdict"]: row["count"] for row in messages.values("verdict").annotate(count=Count("pk"))}
 
 
-def _open_cases(order: Order, attempts: list[Transaction]) -> list[Case]:
-    about = Q(subject=f"order:{order.pk}")
+def _open_cases(order: Order | None, attempts: list[Transaction]) -> list[Case]:
+    about = Q(subject=f"order:{order.pk}") if order else Q()
     for attempt in attempts:
         about |= Q(subject=f"transaction:{attempt.pk}") | Q(subject__startswith=f"number:{attempt.out_trade_no}")
     return list(Case.objects.open().filter(about).order_by("pk"))

@@ -86,8 +86,25 @@ def test_explain_names_open_cases(order, unsettled, says, client):
     assert "open case: other_amount" in run("explain", order.number)
 
 
+@pytest.mark.parametrize("by", ["out_trade_no", "trade_no"])
+def test_explain_finds_a_payment_of_no_order(unsettled, says, client, by):
+    body = says.notice(unsettled, out_trade_no="SHOP2_1", trade_no=says.trade_no())
+    client.post("/alipay/notify", body, content_type="application/x-www-form-urlencoded")
+    stray = Transaction.objects.get(origin="stray")
+    wanted = {"out_trade_no": "SHOP2_1", "trade_no": str(stray.trade_no)}[by]
+
+    found = json.loads(run("explain", wanted, "--json"))
+
+    assert (found["order"], found["inbound"]) == (None, {"case": 1})
+    assert [each["trade_no"] for each in found["transactions"]] == [stray.trade_no]
+    assert [(row["credit"], row["fen"]) for row in found["ledger"]] == [("money_in_cases", 8880)]
+    assert [case["kind"] for case in found["open_cases"]] == ["unknown_number"]
+    assert [step["action"] for step in found["story"]] == ["paid"]
+    assert f"payment of no order, trade {stray.trade_no}, number SHOP2_1: ¥88.80" in run("explain", wanted)
+
+
 def test_explain_says_when_nothing_has_the_number(db):
-    with pytest.raises(CommandError, match="no order has the number"):
+    with pytest.raises(CommandError, match="no order and no payment has the number"):
         run("explain", "1234")
 
 
