@@ -4,7 +4,7 @@ RULES: dict[str, str] = {
     "I-26": """
         SELECT 'message:' || m.id FROM {messages} m
         WHERE kind = 'notice' AND ((verdict = 'unjudged' AND last_at < now() - interval '15 minutes')
-           OR (fingerprint IS NULL) <> (verdict = 'refused') OR deliveries < 1)""",
+           OR (fingerprint IS NULL) <> (verdict IN ('refused', 'crashed')) OR deliveries < 1)""",
     "I-27": """
         SELECT 'call:' || id FROM payments_gatewaycall
         WHERE outcome = 'intended' AND started_at < now() - interval '15 minutes'
