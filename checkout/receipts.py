@@ -9,6 +9,7 @@ from django.template.defaultfilters import date
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from fpdf import FPDF
+from fpdf.enums import MethodReturnValue
 
 from payments.models import Order
 from payments.money import Money
@@ -16,7 +17,7 @@ from payments.queries.refunds_told import Says, refunds_told
 from payments.templatetags.words import grouped
 
 INK, SOFT, LINE = (35, 32, 28), (101, 94, 85), (200, 192, 180)
-MARGIN_MM, AMOUNT_MM = 20, 36
+MARGIN_MM, AMOUNT_MM, FOOT_MM = 20, 36, 14
 
 
 def receipt_pdf(order: Order) -> bytes:
@@ -36,9 +37,22 @@ def font_file() -> Path:
     )
 
 
+class _Sheets(FPDF):
+    """Each sheet names the order and says which of how many it is: sheets get parted."""
+
+    foot = ""
+
+    def footer(self) -> None:
+        self.set_y(-FOOT_MM)
+        self.set_font("text", size=9)
+        self.set_text_color(*SOFT)
+        self.cell(self.epw, 5, f"{self.foot}  {self.page_no()}/{{nb}}", align="R")
+
+
 def _draw(order: Order) -> bytes:
-    pdf = FPDF(format="A4")
+    pdf = _Sheets(format="A4")
     pdf.set_title(f"{_('Receipt')} {order.number}")
+    pdf.foot = f"{_('Order')} {grouped(order.number)}"
     pdf.set_lang("zh-Hans" if order.language == "zh-hans" else "en")
     pdf.add_font("text", fname=str(font_file()))
     pdf.set_margin(MARGIN_MM)
@@ -55,6 +69,10 @@ def _draw(order: Order) -> bytes:
     def row(text: str, amount: str, *, strong: bool = False) -> None:
         pdf.set_font("text", size=13 if strong else 11)
         pdf.set_text_color(*INK)
+        height = pdf.multi_cell(wide - AMOUNT_MM, 7, text, dry_run=True, output=MethodReturnValue.HEIGHT)
+        assert isinstance(height, float | int), "asked for the height alone"
+        if pdf.will_page_break(height):
+            pdf.add_page()  # name and amount stay on one sheet
         top = pdf.get_y()
         pdf.multi_cell(wide - AMOUNT_MM, 7, text, new_x="LMARGIN", new_y="NEXT")
         bottom = pdf.get_y()

@@ -1,9 +1,12 @@
 """Orders after they were placed: who may see what, receipts, finding a lost one."""
 
+from typing import Any
+
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
+from fpdf import FPDF
 
 from checkout.receipts import receipt_pdf
 from config import middleware
@@ -125,6 +128,29 @@ def test_the_receipt_says_the_same_on_page_and_paper(client, paid):
     assert "¥128.00" in page
     assert "本收据不是发票" in page
     assert receipt_pdf(paid).startswith(b"%PDF-")
+
+
+def test_each_sheet_of_a_long_receipt_names_the_order_and_its_page(buy, make_variant, monkeypatch):
+    drawn: list[tuple[int, str]] = []
+    cell = FPDF.cell
+
+    def noted(pdf: FPDF, w: float, h: float, text: str, **more: Any) -> bool:
+        drawn.append((pdf.page_no(), text))
+        return cell(pdf, w, h, text, **more)
+
+    monkeypatch.setattr(FPDF, "cell", noted)
+    for n in range(45):
+        buy.add(make_variant(f"SKU-{n}"))
+    buy.contact()
+    buy.confirm()
+    record_payment(Order.objects.get(), way=Transaction.Scene.CASH, reference="1", actor="staff:1")
+    order = Order.objects.get()
+
+    receipt_pdf(order)
+
+    feet = sorted({(sheet, text.replace("\u00a0", "")) for sheet, text in drawn if "{nb}" in text})
+    assert len(feet) == 2, "a name and its amount stay together"
+    assert feet == [(n, f"订单  {order.number}  {n}/{{nb}}".replace("  ", " ", 1)) for n in range(1, len(feet) + 1)]
 
 
 def test_an_unpaid_order_has_no_receipt(client, order):
