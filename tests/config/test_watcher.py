@@ -15,6 +15,7 @@ STUBBORN = "trap '' TERM; sleep 60 & sleep 60"
 SUPERVISOR = """
 import os, signal, subprocess, sys, time
 from config.local.watcher import dies_with_us
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # also where the suite runs in the background, which ignores it
 tell, us = dies_with_us(signal.Signals(int(sys.argv[2]))), os.getpid()
 
 def start():
