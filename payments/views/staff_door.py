@@ -2,6 +2,7 @@
 
 from functools import update_wrapper
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import redirect_to_login
@@ -44,7 +45,7 @@ class StaffSite(AdminSite):
             return redirect_to_login(onward)
         if not (isinstance(request.user, User) and request.user.is_active and request.user.is_staff):
             raise PermissionDenied
-        return HttpResponseRedirect(f"{reverse('admin:second_factor')}?next={onward}")
+        return _first(onward)
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         """First what needs somebody, each figure a link; then the lists."""
@@ -96,7 +97,7 @@ def _for_staff(view: Any) -> Any:
 def confirm(request: HttpRequest, user: User) -> HttpResponse:
     """The code of the app, a recovery code, or a passkey; then onward."""
     if not second_factor.is_enrolled(user):
-        return HttpResponseRedirect(f"{reverse('admin:second_factor_enrol')}?next={_onward(request)}")
+        return _first(_onward(request), "admin:second_factor_enrol")
     problem, status, wait = "", 200, 0
     if request.method == "POST":
         wait = seconds_to_wait("second_factor", str(user.pk), most=TRIES, per_s=TRIES_PER_S)
@@ -121,7 +122,7 @@ def begin_passkey(request: HttpRequest, user: User) -> HttpResponse:
 def enrol(request: HttpRequest, user: User) -> HttpResponse:
     """A code app for this person: the first by password alone, another only with the present factor freshly proved."""
     if second_factor.is_enrolled(user) and not second_factor.is_fresh(request.session, database_now()):
-        return HttpResponseRedirect(f"{reverse('admin:second_factor')}?next={request.path}")
+        return _first(request.path)
     key, wrong = request.session.get(NEW_KEY) or second_factor.new_key(), False
     request.session[NEW_KEY] = key
     if request.method == "POST":
@@ -157,6 +158,11 @@ def _proved(request: HttpRequest, onward: str) -> HttpResponse:
     request.session.cycle_key()
     second_factor.mark_proved(request.session, database_now())
     return HttpResponseRedirect(onward)
+
+
+def _first(onward: str, page: str = "admin:second_factor") -> HttpResponse:
+    """To a page of the door, which leads on afterwards: a list's filters included."""
+    return HttpResponseRedirect(f"{reverse(page)}?{urlencode({'next': onward}, safe='/')}")
 
 
 def _onward(request: HttpRequest) -> str:

@@ -76,6 +76,13 @@ def test_the_door_bears_the_name_of_the_house(desk, key):
     assert '<a href="/admin/">Jiezhang</a>' in page
 
 
+def test_a_lists_filters_survive_the_way_through_the_door(desk, key):
+    wanted = "/admin/payments/refund/?state__exact=requested&origin__exact=buyer"
+    door = desk.get(desk.get(wanted)["Location"])["Location"]
+
+    assert desk.get(door).context["next"] == wanted
+
+
 def test_the_code_opens_what_was_asked_for(desk, key):
     before = desk.session.session_key
     answer = desk.post(DOOR, {"code": code(key), "next": "/admin/payments/order/"})
