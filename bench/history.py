@@ -1,7 +1,8 @@
 """The books of 1,000,000 orders: how long the invariants, the shorter run and the audit trail's proof take on them.
 
-`python -m config.local bench history`; HISTORY_ORDERS sets another number. The history is written by set-based SQL as a
-superuser with triggers off, and looked at through the product's own commands and role.
+`python -m config.local bench history`; HISTORY_ORDERS sets another number. A million and more is kept in
+docs/figures/invariants.txt. The history is written by set-based SQL as a superuser with triggers off, and looked at
+through the product's own commands and role.
 Targets: check_invariants ≤ 90 s, --since-last-green ≤ 10 s with 10,000 orders written since, verify_audit ≤ 60 s for a million.
 """
 
@@ -13,10 +14,14 @@ import time
 from pathlib import Path
 
 from config.local.places import ROOT, scratch_folder
+from config.local.proofs.figures import keep
 from config.local.servers import DATABASE, Servers, servers
 
-ORDERS = int(os.environ.get("HISTORY_ORDERS", "1000000"))
+TARGET_ORDERS = 1_000_000
+ORDERS = int(os.environ.get("HISTORY_ORDERS", str(TARGET_ORDERS)))
 WRITTEN_SINCE = 10_000
+FULL = "check_invariants, everything"
+SHORT = f"--since-last-green, {WRITTEN_SINCE:,} orders written since"
 HISTORY = Path(__file__).with_name("history.sql")
 FULL_S, SHORT_S, MILLION_S = 90.0, 10.0, 60.0
 
@@ -33,11 +38,9 @@ def main() -> int:
         for step in ("VACUUM ANALYZE", "CHECKPOINT"):
             running.sql(step, database=DATABASE)
         counts = running.sql("SELECT count(*) FROM payments_auditevent", database=DATABASE)
-        took["check_invariants, everything"] = _timed(lambda: _manage(environment, "check_invariants"))
+        took[FULL] = _timed(lambda: _manage(environment, "check_invariants"))
         running.sql(_written_since(), database=DATABASE)
-        took[f"--since-last-green, {WRITTEN_SINCE:,} orders written since"] = _timed(
-            lambda: _manage(environment, "check_invariants", "--since-last-green")
-        )
+        took[SHORT] = _timed(lambda: _manage(environment, "check_invariants", "--since-last-green"))
         took["--since-last-green, nothing written since"] = _timed(
             lambda: _manage(environment, "check_invariants", "--since-last-green")
         )
@@ -47,10 +50,12 @@ def main() -> int:
 
 
 def _written_since() -> str:
-    """As a day's work would: a new version of orders and transactions."""
+    """As a day's work would: a new version of orders, transactions and holds."""
+    every = max(1, ORDERS // WRITTEN_SINCE)
     return (
-        f"UPDATE payments_order SET extensions = extensions WHERE id % {max(1, ORDERS // WRITTEN_SINCE)} = 0;"
-        f"UPDATE payments_transaction SET version = version + 1 WHERE id % {max(1, ORDERS // WRITTEN_SINCE)} = 0"
+        f"UPDATE payments_order SET extensions = extensions WHERE id % {every} = 0;"
+        f"UPDATE payments_transaction SET version = version + 1 WHERE id % {every} = 0;"
+        f"UPDATE checkout_stockhold SET quantity = quantity WHERE order_id % {every} = 0"
     )
 
 
@@ -87,23 +92,19 @@ def _timed(work: object) -> float:
 
 
 def _report(took: dict[str, float], events: int, slowest: str) -> int:
-    print(f"{ORDERS:,} orders, {events:,} audit events")
-    for name, seconds in took.items():
-        print(f"{seconds:8.1f} s  {name}")
-    print(f"full run by invariant: {slowest}")
+    lines = [f"{ORDERS:,} orders, {events:,} audit events"]
+    lines += [f"{seconds:8.1f} s  {name}" for name, seconds in took.items()]
+    lines.append(f"full run by invariant: {slowest}")
     per_million = took["verify_audit"] / events * 1_000_000
-    full, short = (
-        seconds
-        for name, seconds in took.items()
-        if "everything" in name or ("written since" in name and "10,000" in name)
-    )
     verdicts = {
-        f"a full run takes ≤ {FULL_S:.0f} s": full <= FULL_S,
-        f"a run since the last green one takes ≤ {SHORT_S:.0f} s": short <= SHORT_S,
+        f"a full run takes ≤ {FULL_S:.0f} s": took[FULL] <= FULL_S,
+        f"a run since the last green one takes ≤ {SHORT_S:.0f} s": took[SHORT] <= SHORT_S,
         f"a million audit events are proved in ≤ {MILLION_S:.0f} s ({per_million:.1f} s)": per_million <= MILLION_S,
     }
-    for words, holds in verdicts.items():
-        print(f"{'passed' if holds else 'failed'}  {words}")
+    lines += [f"{'passed' if holds else 'failed'}  {words}" for words, holds in verdicts.items()]
+    print("\n".join(lines))
+    if ORDERS >= TARGET_ORDERS:  # a smaller history says nothing about the targets
+        keep("invariants", lines)
     return 0 if all(verdicts.values()) else 1
 
 

@@ -74,5 +74,12 @@ SELECT kind, id, action, state, actor, cause, at FROM (
 INSERT INTO payments_outboxmessage (topic, dedupe_key, payload, attempts, created_at, due_at, delivered_at)
 SELECT 'order.paid', 'paid:' || id, jsonb_build_object('order_id', id, 'transaction_id', id), 1, at, at, at FROM story
 WHERE state <> 'closed';
+INSERT INTO checkout_stock (variant_id, on_hand, held) VALUES (1, 100, 0);
+INSERT INTO checkout_stockhold (order_id, variant_id, quantity, state, held_at, ended_at)
+SELECT id, 1, 1, CASE state WHEN 'closed' THEN 'released' ELSE 'taken' END, at, at + interval '17 minutes' FROM story;
+INSERT INTO checkout_delivery (order_id, seal_id, name, mobile, region, address, state, carrier, created_at, sent_at)
+SELECT id, gen_random_uuid(), sealed, sealed, sealed, sealed, CASE state WHEN 'closed' THEN 'waiting' ELSE 'sent' END, '', at,
+       CASE WHEN state <> 'closed' THEN at + interval '1 day' END
+FROM story, LATERAL (SELECT decode(repeat(md5(story.id::text), 3), 'hex')) AS words(sealed);
 SELECT setval('payments_order_id_seq', :orders), setval('payments_transaction_id_seq', :orders), setval('payments_refund_id_seq', :orders);
 COMMIT;

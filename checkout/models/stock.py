@@ -85,6 +85,8 @@ class StockHold(models.Model):
             models.UniqueConstraint(fields=["order", "variant"], name="one_hold_per_order_and_variant"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="hold_of_something"),
         )
+        # few at any time: what is held now, for the sums and for holds that outlive their order
+        indexes = (models.Index(fields=["variant"], condition=Q(state="held"), name="hold_held_now"),)
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.variant_id}"

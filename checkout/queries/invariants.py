@@ -14,8 +14,10 @@ RULES: dict[str, str] = {
         WHERE s.held <> coalesce(h.pieces, 0) OR s.held > s.on_hand OR least(s.held, s.on_hand) < 0""",
     # goods are held for orders that may still be paid; for others once the follow-up has had its time
     "I-29": """
+        SELECT 'hold:' || h.id FROM checkout_stockhold h JOIN payments_order o ON o.id = h.order_id
+        WHERE h.state = 'held' AND o.state <> 'awaiting_payment'
+          AND coalesce(o.closed_at, o.paid_at) < now() - interval '5 minutes'
+        UNION
         SELECT 'hold:' || h.id FROM checkout_stockhold h JOIN {orders} o ON o.id = h.order_id
-        WHERE (h.state = 'held' AND o.state <> 'awaiting_payment'
-               AND coalesce(o.closed_at, o.paid_at) < now() - interval '5 minutes')
-           OR (h.state = 'held') <> (h.ended_at IS NULL)""",
+        WHERE (h.state = 'held') <> (h.ended_at IS NULL)""",
 }

@@ -30,6 +30,9 @@ class BooksCheck(models.Model):
     xid = internal(models.BigIntegerField(_("oldest open transaction")))
     last_audit_id = internal(models.BigIntegerField(_("last audit event")))
     last_message_id = internal(models.BigIntegerField(_("last message")))
+    last_transfer_id = internal(models.BigIntegerField(_("last transfer"), db_default=0))
+    last_line_id = internal(models.BigIntegerField(_("last line of an order"), db_default=0))
+    last_follow_up_id = internal(models.BigIntegerField(_("last follow-up"), db_default=0))
 
     objects: ClassVar[BooksCheckQuerySet] = BooksCheckQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
 

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections, transaction
 
-from payments.models import BooksCheck, Case, InboundMessage, Order, Refund, Transaction
+from payments.models import Case, InboundMessage, Order, Refund, Transaction
 from payments.money import Money
 from payments.queries.invariants import check_invariants, invariants
 from payments.services.check_books import check_books
@@ -86,6 +86,10 @@ LATER = {"I-20", "I-29"}  # of goods: tests/checkout/test_invariants.py
 
 @pytest.fixture
 def rows(unsettled: Transaction, says, make_order, make_attempt) -> dict[str, int | None]:
+    return written(unsettled, says, make_order, make_attempt)
+
+
+def written(unsettled: Transaction, says, make_order, make_attempt) -> dict[str, int | None]:
     """A paid and partly refunded order, one that waits, money beyond an order, a case; everything holds."""
     receive_notice(says.notice(unsettled))
     refund = ask(unsettled, 100)
@@ -167,37 +171,6 @@ def test_the_command_names_what_is_broken(rows):
         call_command("check_invariants", "--json", stdout=out)
     found = json.loads(out.getvalue())["I-14"]
     assert (found["count"], found["ids"]) == (1, [f"transaction:{rows['t']}"])
-
-
-# --- a shorter run ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "statement"),
-    [(name, each) for name in NAMED for each in NAMED[name] if name not in ("I-07", "I-16")],
-)  # fmt: skip
-def test_a_run_since_the_last_green_one_finds_what_was_written_since(rows, name: str, statement: str):
-    green = check_books()
-    plant(statement, rows)
-
-    kept = check_books(since_last_green=True)
-
-    assert (green.broken, kept.reach) == (0, BooksCheck.Reach.SINCE)
-    assert kept.results[name]["count"] >= 1
-
-
-def test_a_red_run_is_no_place_to_begin(rows):
-    check_books()
-    plant(NAMED["I-14"][0], rows)
-
-    assert check_books().broken
-    assert check_books(since_last_green=True).results["I-14"]["count"] == 1
-
-
-def test_without_a_green_run_everything_is_looked_at(rows):
-    plant(NAMED["I-14"][0], rows)
-
-    assert check_books(since_last_green=True).results["I-14"]["count"] == 1
 
 
 def test_a_red_run_is_a_case_once(rows):

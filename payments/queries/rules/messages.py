@@ -14,7 +14,7 @@ RULES: dict[str, str] = {
           AND t.time_expire < now() - interval '30 minutes'
           AND NOT EXISTS (SELECT 1 FROM payments_case c WHERE c.subject = 'transaction:' || t.id)
         UNION ALL
-        SELECT 'refund:' || r.id FROM {refunds} r
+        SELECT 'refund:' || r.id FROM payments_refund r
         WHERE r.state IN ('approved', 'sent') AND r.approved_at < now() - interval '24 hours'
           AND NOT EXISTS (SELECT 1 FROM payments_case c WHERE c.subject = 'refund:' || r.id)""",
     "I-28": """

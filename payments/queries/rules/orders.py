@@ -20,14 +20,16 @@ RULES: dict[str, str] = {
             o.goods_fen, o.shipping_fen, o.discount_fen, o.total_fen, l.lines)::text, 'UTF8')), 'hex')""",
     # each number is one thing
     "I-03": """
-        SELECT 'number:' || out_trade_no FROM payments_transaction WHERE origin = 'ours'
-        GROUP BY out_trade_no HAVING count(*) > 1
-        UNION ALL
-        SELECT 'trade:' || trade_no FROM payments_transaction WHERE trade_no IS NOT NULL
-        GROUP BY trade_no HAVING count(*) > 1
-        UNION ALL
-        SELECT 'refund_number:' || out_request_no FROM payments_refund WHERE origin <> 'external'
-        GROUP BY out_request_no HAVING count(*) > 1""",
+        SELECT 'number:' || t.out_trade_no FROM {transactions} t
+        JOIN payments_transaction other ON other.out_trade_no = t.out_trade_no AND other.id <> t.id
+        WHERE t.origin = 'ours' AND other.origin = 'ours'
+        UNION
+        SELECT 'trade:' || t.trade_no FROM {transactions} t
+        JOIN payments_transaction other ON other.trade_no = t.trade_no AND other.id <> t.id
+        UNION
+        SELECT 'refund_number:' || r.out_request_no FROM {refunds} r
+        JOIN payments_refund other ON other.out_request_no = r.out_request_no AND other.id <> r.id
+        WHERE r.origin <> 'external' AND other.origin <> 'external'""",
     # money that pays no order is on its way back, or a person's
     "I-04": """
         SELECT 'transaction:' || t.id FROM {transactions} t
