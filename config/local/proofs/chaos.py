@@ -4,6 +4,7 @@ Every kill and every acknowledged act goes to a history file; the verdict is com
 pretend Alipay's own book.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -22,7 +23,7 @@ import redis
 from config.local.places import scratch_folder
 from config.local.proofs.figures import keep
 from config.local.proofs.verdict import Verdict, judge, waiting
-from config.local.servers import Servers, kill_postgres, servers, start_postgres, start_valkey
+from config.local.servers import Servers, ServersFailed, kill_postgres, servers, start_postgres, start_valkey
 from config.local.smoke import CLOCKS
 from config.local.stack import Stack, answers, free_port, stack
 
@@ -116,6 +117,7 @@ class Chaos:
         """All faults off, everything alive: the seconds until nothing is left to do, DRAIN_S at most."""
         started = time.monotonic()
         self._faults("clear=true")
+        self.running.until_ready(self.data)
         while waiting(self.running) and time.monotonic() - started < DRAIN_S:
             self.revive()
             time.sleep(0.5)
@@ -157,9 +159,10 @@ class Chaos:
         self.running.processes["postgres"] = start_postgres(self.data / "postgres", self.running.sockets, durable=True)
 
     def _end_backends(self) -> None:
-        self.running.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'jiezhang_app' AND random() < 0.6"
-        )
+        with contextlib.suppress(ServersFailed):  # it may be starting up still: then there is no one to end
+            self.running.sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'jiezhang_app' AND random() < 0.6"
+            )
 
     def _flush_valkey(self) -> None:
         with redis.Redis(unix_socket_path=f"{self.running.sockets}/valkey.sock") as client:
