@@ -7,6 +7,8 @@ PaymentsError
 ├── OrderRefused         a rule of ours says no: nothing happened, tell the person why
 │   └── NotPayable, TooLittleTime, KeyReused
 ├── PasskeyRefused       not a passkey of ours, or not for this ceremony: nobody is signed in by it
+├── CaseRefused          a rule of ours about cases says no: nothing happened, tell the person why
+│   └── CaseOver, MoneyLeft
 ├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
 │   └── NotAllowed, SamePerson, StaleFactor, NotWaiting, RefundableMoved
 └── AlipayError
@@ -88,6 +90,20 @@ class RefundRefused(PaymentsError): ...
 
 
 class PasskeyRefused(PaymentsError): ...
+
+
+class CaseRefused(PaymentsError): ...
+
+
+class CaseOver(CaseRefused): ...
+
+
+class MoneyLeft(CaseRefused):
+    """`fen` of what the case is about still lie in money in cases: decide about them first."""
+
+    def __init__(self, fen: int) -> None:
+        super().__init__(f"{fen} fen are still in money in cases")
+        self.fen = fen
 
 
 class NotAllowed(RefundRefused): ...

@@ -11,6 +11,7 @@ from payments.services import (
     relay_outbox,
     sweep,
     watch_certificates,
+    work_cases,
 )
 from payments.services import seal_audit as sealing
 from payments.services import send_refunds as sending
@@ -74,3 +75,9 @@ def check_books_nightly(**_from_newer_callers: object) -> None:
 def watch_certificates_end(**_from_newer_callers: object) -> None:
     """Once an hour: say early which certificates run out."""
     watch_certificates.watch_certificates()
+
+
+@shared_task(ignore_result=True, soft_time_limit=50)
+def escalate_overdue_cases(**_from_newer_callers: object) -> None:
+    """Say which cases nobody has ended in time."""
+    work_cases.escalate_overdue(limit=500)

@@ -20,12 +20,11 @@ def ask_us(order: Order, *, text: str, email: str = "") -> Case:
             kind, subject, evidence=f"question:{question.pk}", amount_fen=order.total_fen,
             number=order.number,
         )  # fmt: skip
-        owner = _who_is_free()
-        if owner is not None:
-            Case.objects.open().filter(kind=kind, subject=subject, owner=None).update(
-                owner=owner, state=Case.State.ASSIGNED
-            )
         case = Case.objects.open().get(kind=kind, subject=subject)
+        owner = _who_is_free() if case.owner_id is None else None
+        if owner is not None:
+            Case.objects.mark_assigned(case, owner.pk, actor="rule:fewest_open")
+            case.refresh_from_db()
         CaseEvent.objects.create(case=case, action="asked", actor="buyer", note=f"question:{question.pk}")
     return case
 

@@ -125,6 +125,7 @@ CELERY_TASK_ROUTES = {
     "payments.tasks.relay_outbox_messages": {"queue": "mail"},
     "payments.tasks.seal_audit": {"queue": "books"},
     "payments.tasks.check_books_nightly": {"queue": "books"},
+    "payments.tasks.escalate_overdue_cases": {"queue": "books"},
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

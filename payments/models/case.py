@@ -1,15 +1,20 @@
 """What does not fit and needs a person: with owner, due time, evidence and what to do."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import internal
+from payments.models.audit import AuditEvent
+from payments.models.checks import check
 
 OPEN_ONCE = """
 INSERT INTO payments_case (kind, subject, severity, amount_fen, evidence, facts, due_at)
@@ -32,10 +37,10 @@ class CaseQuerySet(models.QuerySet["Case"]):
         evidence  reference of the message or call that showed it
         facts     plain values that a person needs to see; never personal ones
         """
-        severity, days = SEVERITY[kind]
+        rule = RULES[kind]
         with connection.cursor() as cursor:
             cursor.execute(OPEN_ONCE, {
-                "kind": kind, "subject": subject, "severity": severity, "days": days, "evidence": evidence,
+                "kind": kind, "subject": subject, "severity": rule.severity, "days": rule.days, "evidence": evidence,
                 "amount_fen": amount_fen, "facts": json.dumps(facts, ensure_ascii=False),
             })  # fmt: skip
             return bool(cursor.rowcount)
@@ -46,9 +51,72 @@ class CaseQuerySet(models.QuerySet["Case"]):
             case = self.open().filter(kind=kind, subject=subject).select_for_update(no_key=True).first()
             if case is None:
                 return False
-            self.filter(pk=case.pk).update(state=Case.State.RESOLVED, ended_at=Now(), note=note)
-            CaseEvent.objects.create(case=case, action="resolved", actor=actor, note=note)
-        return True
+            return self.mark_resolved(case, actor=actor, note=note)
+
+    def mark_resolved(self, case: "Case", *, actor: str, note: str) -> bool:
+        """End it with a note. True for the one who did it."""
+        moved = self.open().filter(pk=case.pk).update(state=Case.State.RESOLVED, ended_at=Now(), note=note)
+        if moved:
+            CaseEvent.objects.add(case, "resolved", actor=actor, note=note, state=Case.State.RESOLVED)
+        return moved == 1
+
+    def mark_assigned(self, case: "Case", owner_id: int | None, *, actor: str) -> bool:
+        """Give it to a person, or back to the queue with None. True when that changed who has it."""
+        state = Case.State.OPEN if owner_id is None else Case.State.ASSIGNED
+        moved = self.open().filter(pk=case.pk).exclude(owner=owner_id, state=state).update(owner=owner_id, state=state)
+        if moved:
+            CaseEvent.objects.add(
+                case, "released" if owner_id is None else "assigned", actor=actor, state=state,
+                note="" if owner_id is None else f"staff:{owner_id}",
+            )  # fmt: skip
+        return moved == 1
+
+    def ask_write_off(self, case: "Case", person_id: int, *, actor: str, why: str) -> bool:
+        """Note that a person wants it written off. False when that is asked for already, or the case is over."""
+        moved = (
+            self.open()
+            .filter(pk=case.pk, write_off_requester=None)
+            .update(write_off_requester=person_id, write_off_requested_at=Now(), write_off_why=why)
+        )
+        if moved:
+            CaseEvent.objects.add(case, "write_off_asked", actor=actor, note=why)
+        return moved == 1
+
+    def refuse_write_off(self, case: "Case", *, actor: str, why: str) -> bool:
+        """Take the wish back, with the reason its requester will read."""
+        moved = (
+            self.open()
+            .filter(pk=case.pk, write_off_requester__isnull=False)
+            .update(write_off_requester=None, write_off_requested_at=None, write_off_why="")
+        )
+        if moved:
+            CaseEvent.objects.add(case, "write_off_refused", actor=actor, note=why)
+        return moved == 1
+
+    def mark_written_off(self, case: "Case", approver_id: int, *, actor: str) -> bool:
+        """A second person agrees: the case is over. False for the requester, and when nobody asks for it any more."""
+        wanted = (
+            self.open().filter(pk=case.pk, write_off_requester__isnull=False).exclude(write_off_requester=approver_id)
+        )
+        moved = wanted.update(
+            state=Case.State.WRITTEN_OFF, write_off_approver=approver_id, ended_at=Now(), note=F("write_off_why")
+        )
+        if moved:
+            CaseEvent.objects.add(
+                case, "written_off", actor=actor, note=case.write_off_why, state=Case.State.WRITTEN_OFF
+            )
+        return moved == 1
+
+    def mark_escalated(self, case: "Case", *, now: datetime) -> bool:
+        """Say once that it is overdue; from here on it counts as severe."""
+        moved = (
+            self.open()
+            .filter(pk=case.pk, escalated_at=None, due_at__lte=now)
+            .update(escalated_at=now, severity=Case.Severity.HIGH)
+        )
+        if moved:
+            CaseEvent.objects.add(case, "escalated", actor="clock")
+        return moved == 1
 
 
 class Case(models.Model):
@@ -98,6 +166,21 @@ class Case(models.Model):
     due_at = internal(models.DateTimeField(_("due")))
     ended_at = internal(models.DateTimeField(_("ended"), null=True, blank=True))
     note = internal(models.TextField(_("note"), blank=True, db_default=""))
+    escalated_at = internal(models.DateTimeField(_("escalated"), null=True, blank=True))
+    write_off_requester = internal(
+        models.ForeignKey(
+            settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+",
+            verbose_name=_("write-off asked for by"),
+        )
+    )  # fmt: skip
+    write_off_requested_at = internal(models.DateTimeField(_("write-off asked for"), null=True, blank=True))
+    write_off_why = internal(models.TextField(_("why write off"), blank=True, db_default=""))
+    write_off_approver = internal(
+        models.ForeignKey(
+            settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+",
+            verbose_name=_("write-off approved by"),
+        )
+    )  # fmt: skip
 
     objects: ClassVar[CaseQuerySet] = CaseQuerySet.as_manager()  # type: ignore[assignment]  # a manager with these methods
 
@@ -111,8 +194,19 @@ class Case(models.Model):
                 condition=Q(state__in=("open", "assigned")),
                 name="one_open_case_per_subject",
             ),
+            check("case_assigned_to_somebody", "state <> 'assigned' OR owner_id IS NOT NULL"),
+            check("case_written_off_by_another", "write_off_approver_id <> write_off_requester_id"),
+            check(
+                "case_written_off_by_two",
+                "state <> 'written_off' OR num_nulls(write_off_requester_id, write_off_approver_id) = 0",
+            ),
         )
         indexes = (
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state__in=("open", "assigned"), escalated_at=None),
+                name="case_to_escalate",
+            ),
             models.Index(fields=["due_at"], condition=Q(state__in=("open", "assigned")), name="case_open_by_due"),
         )
 
@@ -120,29 +214,54 @@ class Case(models.Model):
         return f"{self.get_kind_display()} · {self.subject}"
 
 
-# How much it matters, and in how many days a person must have looked.
-SEVERITY: dict[Case.Kind, tuple[Case.Severity, int]] = {
-    Case.Kind.SURPLUS: (Case.Severity.HIGH, 1),
-    Case.Kind.UNKNOWN_NUMBER: (Case.Severity.HIGH, 1),
-    Case.Kind.OTHER_APP: (Case.Severity.NORMAL, 3),
-    Case.Kind.OTHER_SELLER: (Case.Severity.HIGH, 1),
-    Case.Kind.OTHER_AMOUNT: (Case.Severity.HIGH, 1),
-    Case.Kind.OTHER_TRADE: (Case.Severity.HIGH, 1),
-    Case.Kind.UNREADABLE: (Case.Severity.HIGH, 1),
-    Case.Kind.CLOSED_AFTER_PAID: (Case.Severity.HIGH, 1),
-    Case.Kind.REFUND_NOTICE: (Case.Severity.NORMAL, 2),
-    Case.Kind.REFUND_REFUSED: (Case.Severity.HIGH, 1),
-    Case.Kind.EXTERNAL_REFUND: (Case.Severity.HIGH, 1),
-    Case.Kind.DEPOSIT_BACK: (Case.Severity.HIGH, 1),
-    Case.Kind.REFUSED_CALL: (Case.Severity.HIGH, 1),
-    Case.Kind.NOT_ALIPAY: (Case.Severity.HIGH, 1),
-    Case.Kind.GATEWAY_DOWN: (Case.Severity.HIGH, 1),
-    Case.Kind.CERTIFICATE: (Case.Severity.HIGH, 3),
-    Case.Kind.STUCK: (Case.Severity.HIGH, 1),
-    Case.Kind.GOODS_GONE: (Case.Severity.HIGH, 1),
-    Case.Kind.BOOKS: (Case.Severity.HIGH, 1),
-    Case.Kind.BUYER_ASKS: (Case.Severity.NORMAL, 1),
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a kind of case asks for.
+
+    severity  how much it matters
+    days      in how many a person must have ended it
+    role      whose work it is until a person takes it (payments/models/roles.py)
+    """
+
+    severity: Case.Severity
+    days: int
+    role: str
+
+
+RULES: dict[Case.Kind, Rule] = {
+    Case.Kind.SURPLUS: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.UNKNOWN_NUMBER: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.OTHER_APP: Rule(Case.Severity.NORMAL, 3, "owner"),
+    Case.Kind.OTHER_SELLER: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.OTHER_AMOUNT: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.OTHER_TRADE: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.UNREADABLE: Rule(Case.Severity.HIGH, 1, "owner"),
+    Case.Kind.CLOSED_AFTER_PAID: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.REFUND_NOTICE: Rule(Case.Severity.NORMAL, 2, "finance"),
+    Case.Kind.REFUND_REFUSED: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.EXTERNAL_REFUND: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.DEPOSIT_BACK: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.REFUSED_CALL: Rule(Case.Severity.HIGH, 1, "owner"),
+    Case.Kind.NOT_ALIPAY: Rule(Case.Severity.HIGH, 1, "owner"),
+    Case.Kind.GATEWAY_DOWN: Rule(Case.Severity.HIGH, 1, "owner"),
+    Case.Kind.CERTIFICATE: Rule(Case.Severity.HIGH, 3, "owner"),
+    Case.Kind.STUCK: Rule(Case.Severity.HIGH, 1, "support"),
+    Case.Kind.GOODS_GONE: Rule(Case.Severity.HIGH, 1, "support"),
+    Case.Kind.BOOKS: Rule(Case.Severity.HIGH, 1, "owner"),
+    Case.Kind.BUYER_ASKS: Rule(Case.Severity.NORMAL, 1, "support"),
 }
+
+
+def kinds_of(roles: Iterable[str]) -> list[Case.Kind]:
+    """The kinds that are the work of these roles."""
+    return [kind for kind, rule in RULES.items() if rule.role in roles]
+
+
+class CaseEventQuerySet(models.QuerySet["CaseEvent"]):
+    def add(self, case: Case, action: str, *, actor: str, note: str = "", state: str = "") -> None:
+        """Note one step in a case's history and, without its words, in the audit trail."""
+        self.create(case=case, action=action, actor=actor, note=note)
+        AuditEvent.objects.add(case, action, actor=actor, cause=case.evidence, state=state)
 
 
 class CaseEvent(models.Model):
@@ -153,6 +272,8 @@ class CaseEvent(models.Model):
     actor = internal(models.CharField(_("who"), max_length=80))
     note = internal(models.TextField(_("note"), blank=True, db_default=""))
     at = internal(models.DateTimeField(_("when"), db_default=Now()))
+
+    objects: ClassVar[CaseEventQuerySet] = CaseEventQuerySet.as_manager()  # type: ignore[assignment]  # a manager with these methods
 
     class Meta:
         verbose_name = _("case event")

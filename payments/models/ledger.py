@@ -1,7 +1,7 @@
 """The ledger: transfers from one account to another. Balanced by construction, only ever added to."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Sum, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +22,7 @@ class Account(models.TextChoices):
     MONEY_IN_CASES = "money_in_cases", _("money in cases")
     COMPENSATION = "compensation", _("compensation")
     STORE_CREDIT = "store_credit", _("store credit")
+    WRITTEN_OFF = "written_off", _("written off")
 
 
 class Transfer(models.Model):
@@ -31,6 +32,7 @@ class Transfer(models.Model):
         CAPTURE = "capture", _("payment")
         REFUND = "refund", _("refund")
         ASSIGN = "assign", _("late money honoured")
+        WRITE_OFF = "write_off", _("case written off")
 
     transaction = internal(
         models.ForeignKey("payments.Transaction", models.PROTECT, related_name="transfers", db_index=False)
@@ -58,8 +60,16 @@ class Transfer(models.Model):
             ),
             models.UniqueConstraint(fields=["refund"], name="refund_posted_once"),
             models.UniqueConstraint(fields=["transaction"], condition=Q(cause="assign"), name="assigned_once"),
+            models.UniqueConstraint(fields=["transaction"], condition=Q(cause="write_off"), name="written_off_once"),
             check("transfer_refund_named", "(cause = 'refund') = (refund_id IS NOT NULL)"),
         )
 
     def __str__(self) -> str:
         return f"{self.debit} ← {self.credit} {self.fen}"
+
+
+def in_cases_fen(transaction_id: int) -> int:
+    """How much of one payment stands on money in cases, in fen: belongs to nobody yet."""
+    legs = Transfer.objects.filter(Q(credit=Account.MONEY_IN_CASES) | Q(debit=Account.MONEY_IN_CASES))
+    signed = Case(When(credit=Account.MONEY_IN_CASES, then=F("fen")), default=-F("fen"))
+    return legs.filter(transaction=transaction_id).aggregate(left=Sum(signed))["left"] or 0

@@ -15,10 +15,12 @@ SELECT account, sum(debit)::bigint, sum(credit)::bigint FROM (
     SELECT credit, 0, fen FROM payments_transfer WHERE posted_at <= coalesce(%(at)s::timestamptz, 'infinity')
 ) leg GROUP BY account
 """
-# What money in cases must be, from the other side: payments that pay no order, less what went back of them. Payments and
-# refunds carry their times; which order a payment pays carries the time of its transfer.
+# What money in cases must be, from the other side: payments that pay no order, less what went back of them and what was
+# written off. Payments and refunds carry their times; which order a payment pays carries the time of its transfer.
 IN_CASES = """
-SELECT coalesce(sum(t.amount_fen - coalesce(r.back, 0)), 0)::bigint
+SELECT coalesce(sum(t.amount_fen - coalesce(r.back, 0)), 0)::bigint - (
+    SELECT coalesce(sum(fen), 0) FROM payments_transfer
+    WHERE cause = 'write_off' AND posted_at <= coalesce(%(at)s::timestamptz, 'infinity'))::bigint
 FROM payments_transaction t
 LEFT JOIN payments_order o ON o.paid_by_id = t.id
 LEFT JOIN payments_transfer a ON a.transaction_id = t.id AND a.cause = 'assign'

@@ -131,6 +131,12 @@ class World:
         Duty.objects.create(name="check_books", due_at=database_now() - ago)
         return lambda: (BooksCheck.objects.count(), rounds("check_books"))
 
+    def escalate_overdue_cases(self, ago: timedelta) -> Effect:
+        Case.objects.open_once(Case.Kind.BUYER_ASKS, "order:1", evidence="question:1")
+        Case.objects.update(due_at=database_now() - ago)
+        case = Case.objects.get(subject="order:1")
+        return lambda: (Case.objects.get(pk=case.pk).severity, case.events.count())
+
     def tidy_old_carts(self, ago: timedelta) -> Effect:
         Cart.objects.create(changed_at=database_now() - timedelta(days=400) - ago)
         return Cart.objects.count
@@ -148,7 +154,7 @@ ONCE: dict[str, Any] = {
     "poll_unsettled": ("paid", 1, 1), "close_due": ("closed", 1, 1), "send_refunds": ("succeeded", [3000], 1),
     "lapse_refund_requests": ("lapsed", 0, 1), "end_dead_calls": ("unknown", 1), "relay_outbox_messages": 1,
     "keep_house": (0, 1), "watch_certificates_end": 1, "seal_audit": 1, "check_books_nightly": (1, 1),
-    "tidy_old_carts": 0, "tell_who_waits": (0, 1),
+    "escalate_overdue_cases": ("high", 1), "tidy_old_carts": 0, "tell_who_waits": (0, 1),
 }  # fmt: skip
 
 

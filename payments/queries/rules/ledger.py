@@ -2,6 +2,7 @@
 
 HOLDS = "'alipay_receivable', 'merchant_discount', 'cash', 'bank', 'fees'"  # where captured money can be
 EARNS = "'sales', 'refunds'"
+NOBODYS = "'money_in_cases', 'written_off'"
 
 RULES: dict[str, str] = {
     "I-13": "SELECT 'transfer:' || p.id FROM {transfers} p WHERE p.fen <= 0 OR p.debit = p.credit",
@@ -20,12 +21,13 @@ RULES: dict[str, str] = {
         WHERE coalesce(p.fen, 0) <> CASE r.state WHEN 'succeeded' THEN r.amount_fen ELSE 0 END
            OR p.transaction_id <> r.transaction_id""",
     # what lies at Alipay, in the till and at the bank is what was captured and not given back; and money in cases is the
-    # money that pays no order: each fen once, and so for every payment by itself
+    # money that pays no order, written off or not: each fen once, and so for every payment by itself
     "I-16": f"""
         SELECT 'transaction:' || id FROM (
             SELECT transaction_id AS id,
                    CASE WHEN debit IN ({HOLDS}) THEN fen ELSE 0 END - CASE WHEN credit IN ({HOLDS}) THEN fen ELSE 0 END AS held,
-                   CASE 'money_in_cases' WHEN credit THEN fen WHEN debit THEN -fen ELSE 0 END AS cases,
+                   CASE WHEN credit IN ({NOBODYS}) THEN fen ELSE 0 END
+                   - CASE WHEN debit IN ({NOBODYS}) THEN fen ELSE 0 END AS cases,
                    CASE WHEN credit IN ({EARNS}) THEN fen ELSE 0 END - CASE WHEN debit IN ({EARNS}) THEN fen ELSE 0 END AS earned
             FROM {{transfers}} p
             UNION ALL
