@@ -5,7 +5,7 @@ PaymentsError
 ├── InvalidSeal          a sealed value that was altered, moved to another row, or whose key is gone
 ├── BooksDisagree        two of our records contradict each other: nothing was written, a person must look
 ├── OrderRefused         a rule of ours says no: nothing happened, tell the person why
-│   └── NotPayable, TooLittleTime, KeyReused
+│   └── NotPayable, TooLittleTime, KeyReused, NotACode, TillBusy
 ├── PasskeyRefused       not a passkey of ours, or not for this ceremony: nobody is signed in by it
 ├── CaseRefused          a rule of ours about cases says no: nothing happened, tell the person why
 │   └── CaseOver, MoneyLeft
@@ -48,6 +48,12 @@ class TooLittleTime(OrderRefused): ...
 
 
 class KeyReused(OrderRefused): ...
+
+
+class NotACode(OrderRefused): ...
+
+
+class TillBusy(OrderRefused): ...
 
 
 class AlipayError(PaymentsError): ...

@@ -202,6 +202,9 @@ PAYMENTS = {
     "least_life_s": env.int("PAYMENTS_LEAST_LIFE_S", default=120),
     "wap_least_life_s": env.int("PAYMENTS_WAP_LEAST_LIFE_S", default=5 * 60),
     "qr_life_s": env.int("PAYMENTS_QR_LIFE_S", default=2 * 60 * 60),
+    # at the counter: how long a buyer may take to confirm before we cancel, and when Alipay ends the trade by itself
+    "counter_patience_s": env.int("PAYMENTS_COUNTER_PATIENCE_S", default=60),
+    "counter_life_s": env.int("PAYMENTS_COUNTER_LIFE_S", default=90),
     "ask_again_s": env.int("PAYMENTS_ASK_AGAIN_S", default=3),
     "watch_s": env.int("PAYMENTS_WATCH_S", default=5),
     "ladder_s": env.list("PAYMENTS_LADDER_S", cast=int, default=[60, 120, 300, 900, 3600]),
@@ -246,6 +249,7 @@ OUTBOX_HANDLERS = {
     "attempt.in_doubt": ["checkout.mails.send_doubt"],
     "goods.back": ["checkout.mails.send_back_in_stock"],
     "account.ticket": ["checkout.mails.send_ticket"],
+    "cancel.unclear": ["payments.services.cancel_charge.make_certain"],
     "refund.requested": ["checkout.mails.send_refund_news"],
     "refund.approved": ["checkout.mails.send_refund_news"],
     "refund.rejected": ["checkout.mails.send_refund_news"],

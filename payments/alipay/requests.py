@@ -18,6 +18,7 @@ PAGE_PAY, WAP_PAY, APP_PAY = "alipay.trade.page.pay", "alipay.trade.wap.pay", "a
 QUESTIONS = frozenset({QUERY, REFUND_QUERY, BILL_LINK})
 CARRIED_BY_BUYERS = frozenset({PAGE_PAY, WAP_PAY, APP_PAY})
 LONGEST_SUBJECT = 256
+_PAYMENT_CODE = re.compile(r"(?:2[5-9]|30)\d{14,22}|fp[0-9A-Za-z]{33}", re.ASCII)
 _BANK_NEWS: dict[str, str | list[str]] = {"query_options": ["deposit_back_info"]}
 _FORBIDDEN_IN_SUBJECT = re.compile(r"[/=&\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
@@ -140,6 +141,11 @@ def app_pay(*, out_trade_no: str, total: Money, title: str, time_expire: datetim
     """Alipay's app, opened by the shop's own app; see `Signed.order_string`. What the app reports proves nothing."""
     biz = {**_trade(out_trade_no, total, title, time_expire), "product_code": "QUICK_MSECURITY_PAY"}
     return Request(APP_PAY, biz, notify_url)
+
+
+def is_payment_code(text: str) -> bool:
+    """Whether this has the form of the code a buyer shows at a counter. Source: dossier 2.5."""
+    return _PAYMENT_CODE.fullmatch(text) is not None
 
 
 def pay(

@@ -86,7 +86,21 @@ class KeptNotice:
         return self
 
 
-Source = HeardNotice | AskedQuery | KeptNotice
+@dataclass(frozen=True, slots=True)
+class MadeCall:
+    """A call of ours that changed something and whose answer told a fact; its journal row is the caller's."""
+
+    call_id: uuid.UUID
+
+    @property
+    def evidence(self) -> str:
+        return f"call:{self.call_id}"
+
+    def again(self) -> "MadeCall":
+        return self
+
+
+Source = HeardNotice | AskedQuery | KeptNotice | MadeCall
 
 
 class Moved(NamedTuple):
@@ -113,6 +127,8 @@ def apply_facts(facts: Sequence[Fact], *, source: Source, actor: str) -> list[Mo
         seal_id = uuid.uuid4()
         body = seal(source.body, place=sealed_place(InboundMessage, "body", seal_id))
         return _settled({**values, "fingerprint": source.fingerprint, "seal_id": seal_id, "body": body})
+    if isinstance(source, MadeCall):
+        return _settled({**values, "fingerprint": None, "seal_id": None, "body": None})
     if isinstance(source, KeptNotice):
         rows = _settled({**values, "fingerprint": None, "seal_id": None, "body": None})
         return [row._replace(message_id=source.message_id, verdict=source.verdict) for row in rows]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -92,6 +93,15 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
         )
         return moved == 1
 
+    def open_charge(self, cashier_id: int) -> "Transaction | None":
+        """What this person is charging at the counter and has not set aside; never more than one."""
+        return self.unsettled().filter(cashier=cashier_id, superseded=False).select_related("order").first()
+
+    def end_by(self, transaction_id: int, *, when: datetime) -> bool:
+        """Have a charge at the counter ended by then: the cashier asks for it, and sees from then on that it ends."""
+        wanted = self.unsettled().filter(pk=transaction_id, wanted_at=None)
+        return wanted.update(close_due_at=when, wanted_at=when, version=F("version") + 1) == 1
+
     def reserve(self, transaction_id: int, fen: int) -> bool:
         """Set `fen` aside for a refund, if that much is still refundable. False: too much, unpaid, or no longer refundable."""
         moved = self.filter(
@@ -163,6 +173,7 @@ class Transaction(models.Model):
         QR = "qr", _("QR code")
         PAGE = "page", _("Alipay web page")
         WAP = "wap", _("Alipay on a phone")
+        COUNTER = "counter", _("barcode at the counter")
         CASH = "cash", _("cash")
         BANK = "bank", _("bank transfer")
         FREE = "free", _("nothing to pay")
@@ -173,6 +184,7 @@ class Transaction(models.Model):
         STRAY = "stray", _("stray")
 
     UNSETTLED = (State.CREATED, State.PRESENTED)
+    BY_BUYER = (Scene.QR, Scene.PAGE, Scene.WAP)  # what a buyer may choose on a page
     BY_HAND = (Scene.CASH, Scene.BANK, Scene.FREE)  # settled without Alipay, which knows no trade of theirs
 
     order = internal(
@@ -181,6 +193,12 @@ class Transaction(models.Model):
     account = internal(models.ForeignKey("payments.MerchantAccount", models.PROTECT, db_index=False))
     origin = internal(models.CharField(_("origin"), max_length=8, choices=Origin, default=Origin.OURS))
     scene = internal(models.CharField(_("way to pay"), max_length=8, choices=Scene))
+    # who charged it at the counter: the till's sales are this person's
+    cashier = internal(
+        models.ForeignKey(
+            settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="charges", db_index=False
+        )
+    )
     out_trade_no = internal(models.CharField("out_trade_no", max_length=64))
     trade_no = internal(models.CharField("trade_no", max_length=64, null=True, blank=True))  # unique where known
     app_id = internal(models.CharField("app_id", max_length=32))
@@ -238,8 +256,20 @@ class Transaction(models.Model):
             check("transaction_refunds_only_if_paid", "settled_at IS NOT NULL OR refunded_fen + reserved_fen = 0"),
             check("transaction_late_only_if_paid", "NOT late OR settled_at IS NOT NULL"),
             check("transaction_has_an_order", "order_id IS NOT NULL OR origin = 'stray'"),
+            check("transaction_counter_has_a_cashier", "(cashier_id IS NOT NULL) = (scene = 'counter')"),
+            # two scans at once: the database lets one through
+            models.UniqueConstraint(
+                fields=["cashier"],
+                condition=Q(cashier__isnull=False, state__in=("created", "presented"), superseded=False),
+                name="one_open_charge_per_cashier",
+            ),
         )
         indexes = (
+            models.Index(
+                fields=["cashier", "-created_at"],
+                condition=Q(cashier__isnull=False),
+                name="transaction_by_cashier",
+            ),
             models.Index(
                 fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="transaction_due_check"
             ),

@@ -15,6 +15,7 @@ from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction
 from payments.models.clock import database_now
 from payments.services import ask
+from payments.services.cancel_charge import cancel_charge
 from payments.services.doubt import note_doubt
 from payments.services.settle import SAYS
 
@@ -31,10 +32,7 @@ def close_due(*, limit: int) -> int:
     asked_at = database_now()
     outcomes = ask.ask_about(claimed, actor="closer")
     for attempt in claimed:
-        if outcomes[attempt.pk] is None:
-            _still_unknown(attempt, asked_at)
-        else:
-            _close_if_unpaid(attempt)
+        _look_at(attempt, asked_at, is_answered=outcomes[attempt.pk] is not None)
     for order_id in _orders_over(database_now(), limit):
         close_order(order_id)
     return len(claimed)
@@ -100,6 +98,21 @@ def _orders_over(now: datetime, limit: int) -> list[int]:
     return list(over.filter(~Exists(live)).order_by("expires_at").values_list("pk", flat=True)[:limit])
 
 
+def _look_at(attempt: Transaction, asked_at: datetime, *, is_answered: bool) -> None:
+    """A charge at the counter is cancelled when patience is over, whatever is known, and again while nothing is certain.
+
+    Once its time and grace are over, a certain answer ends it as any other attempt.
+    """
+    at_counter = attempt.scene == Transaction.Scene.COUNTER
+    cancels = at_counter and (not is_answered or asked_at < attempt.time_expire + _grace())
+    if cancels and cancel_charge(attempt, actor="closer"):
+        return
+    if not is_answered:
+        _still_unknown(attempt, asked_at)
+    elif not cancels:
+        _close_if_unpaid(attempt)
+
+
 def _close_if_unpaid(attempt: Transaction) -> None:
     attempt.refresh_from_db()
     if attempt.state not in Transaction.UNSETTLED:
@@ -138,7 +151,9 @@ def _mark_closed(attempt: Transaction, *, actor: str, action: str) -> None:
 def _still_unknown(attempt: Transaction, asked_at: datetime) -> None:
     """No certain answer after the end: the buyer is told, long after it a person looks, and we go on asking."""
     note_doubt(attempt)
-    if attempt.time_expire + _grace() + timedelta(seconds=settings.PAYMENTS["doubt_s"]) < asked_at:
+    at_counter = attempt.scene == Transaction.Scene.COUNTER  # a buyer stands there: a person looks at once
+    doubt = timedelta(0) if at_counter else timedelta(seconds=settings.PAYMENTS["doubt_s"])
+    if attempt.time_expire + _grace() + doubt < asked_at:
         Case.objects.open_once(
             Case.Kind.STUCK, f"transaction:{attempt.pk}", evidence=f"transaction:{attempt.pk}",
             amount_fen=attempt.amount_fen, out_trade_no=attempt.out_trade_no,

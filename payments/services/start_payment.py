@@ -43,7 +43,8 @@ def start_payment(order: Order, *, scene: Scene, actor: str, fresh: bool = False
 def resume(attempt: Transaction) -> None:
     """Finish an attempt that a dead process or a lost answer left unfinished, under the same number."""
     attempt.refresh_from_db()
-    if attempt.state == Transaction.State.CREATED and not attempt.superseded and _lives(attempt):
+    repeatable = attempt.scene in Transaction.BY_BUYER  # a payment code at the counter is gone with its one try
+    if repeatable and attempt.state == Transaction.State.CREATED and not attempt.superseded and _lives(attempt):
         _shown(attempt)
 
 
@@ -73,7 +74,7 @@ def _create(order: Order, scene: Scene, actor: str) -> Transaction:
             return beside
         until = _payable_until(scene, order.expires_at, now)
         attempt = Transaction.objects.create(
-            order=order, account=order.account, scene=scene, out_trade_no=_new_number(now), app_id=order.account.app_id,
+            order=order, account=order.account, scene=scene, out_trade_no=new_number(now), app_id=order.account.app_id,
             seller_id=order.account.seller_id, amount_fen=order.total_fen, created_at=now, time_expire=until,
             next_check_at=now + timedelta(seconds=2 * clocks["page_deadline_s"]),
             close_due_at=until + timedelta(seconds=clocks["grace_s"]),
@@ -104,7 +105,7 @@ def _shown(attempt: Transaction) -> Transaction:
             _precreate(attempt)
         else:
             with transaction.atomic(durable=True):
-                _present(attempt, qr_code="")
+                present(attempt, qr_code="")
         attempt.refresh_from_db()
     return attempt
 
@@ -124,7 +125,7 @@ def _after_precreate(attempt: Transaction, result: Done[str] | CertainlyNot | Un
     soon = database_now() + timedelta(seconds=settings.PAYMENTS["ask_again_s"])
     match result:
         case Done(qr_code):
-            _present(attempt, qr_code=qr_code)
+            present(attempt, qr_code=qr_code)
         case CertainlyNot(next=Next.REPEAT):
             Transaction.objects.check_by(attempt.pk, when=soon)
         case CertainlyNot(code, sub_code, following) if following in (Next.TELL_BUYER, Next.ALERT):
@@ -133,7 +134,8 @@ def _after_precreate(attempt: Transaction, result: Done[str] | CertainlyNot | Un
             Transaction.objects.mark_in_doubt(attempt.pk, next_check_at=soon)
 
 
-def _present(attempt: Transaction, *, qr_code: str) -> None:
+def present(attempt: Transaction, *, qr_code: str) -> None:
+    """Alipay has taken it: the buyer can pay it. In the caller's commit."""
     Order.objects.locked(attempt.order_id)
     now = database_now()
     watched = now + timedelta(seconds=settings.PAYMENTS["ladder_s"][0])
@@ -181,6 +183,6 @@ def _absolute(name: str, *args: str) -> str:
     return str(settings.SITE_URL) + reverse(name, args=args)
 
 
-def _new_number(now: datetime) -> str:
+def new_number(now: datetime) -> str:
     """An out_trade_no: digits and capitals, the Beijing date in front so that people can sort them."""
     return f"{now.astimezone(BEIJING):%Y%m%d}{secrets.token_hex(8).upper()}"

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from payments.models import GatewayCall, Refund, Transaction
 from payments.models.clock import database_now
+from payments.services.cancel_charge import want_certainty
 
 logger = structlog.get_logger(__name__)
 SPARE = timedelta(seconds=15)  # beyond a call's total deadline: for the commits around it
@@ -39,4 +40,6 @@ def _have_asked(call: GatewayCall) -> None:
             now=database_now(), longest_call=timedelta(0)
         )
     elif call.transaction_id is not None:
+        if call.purpose == "cancel":
+            want_certainty(call.transaction_id)
         Transaction.objects.mark_in_doubt(call.transaction_id, next_check_at=database_now())

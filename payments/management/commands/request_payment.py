@@ -25,7 +25,10 @@ class Command(BaseCommand):
         parser.add_argument("--amount", required=True, help="yuan with at most two decimals, such as 88.80")
         parser.add_argument("--subject", required=True, help="what it is for, as the buyer sees it")
         parser.add_argument(
-            "--scene", choices=Transaction.Scene.values, default=Transaction.Scene.QR, help="way to pay"
+            "--scene",
+            choices=[each.value for each in Transaction.BY_BUYER],
+            default=Transaction.Scene.QR,
+            help="way to pay",
         )
         parser.add_argument("--email", default="", help="where the receipt goes")
         parser.add_argument(
