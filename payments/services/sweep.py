@@ -40,6 +40,6 @@ def _have_asked(call: GatewayCall) -> None:
             now=database_now(), longest_call=timedelta(0)
         )
     elif call.transaction_id is not None:
+        Transaction.objects.mark_in_doubt(call.transaction_id, next_check_at=database_now())
         if call.purpose == "cancel":
             want_certainty(call.transaction_id)
-        Transaction.objects.mark_in_doubt(call.transaction_id, next_check_at=database_now())

@@ -21,7 +21,7 @@ from payments.models import (
 )
 from payments.models.clock import database_now
 from payments.money import Money
-from payments.queries.till import ChargeState, charge, till
+from payments.queries.till import Charge, ChargeState, charge, till
 from payments.sandbox.alipay import Refused
 from payments.sandbox.barcodes import Outcome, new_code
 from payments.services import poll, sweep
@@ -54,10 +54,19 @@ def scan(connected, mei):
     return scan
 
 
-def seen(attempt: Transaction) -> ChargeState:
+def told_of(attempt: Transaction) -> Charge:
+    assert attempt.cashier_id is not None
     found = charge(attempt.cashier_id, attempt.pk)
     assert found is not None
-    return found.state
+    return found
+
+
+def seen(attempt: Transaction) -> ChargeState:
+    return told_of(attempt).state
+
+
+def last_action(attempt: Transaction) -> str:
+    return [event.action for event in AuditEvent.objects.about(attempt)][-1]
 
 
 def patience_is_over(attempt: Transaction) -> None:
@@ -97,7 +106,7 @@ def test_a_code_that_pays_is_an_order_paid_once_and_in_the_books(scan, mei, twin
 def test_a_buyer_who_is_asked_for_a_password_confirms_it(scan, twin):
     attempt = scan(Outcome.PASSWORD)
     assert (attempt.state, seen(attempt)) == (State.PRESENTED, ChargeState.CONFIRMING)
-    assert 50 < charge(attempt.cashier_id, attempt.pk).seconds_left <= 60
+    assert 50 < told_of(attempt).seconds_left <= 60
 
     twin.control("pay", out_trade_no=attempt.out_trade_no)
     Transaction.objects.update(next_check_at=database_now())
@@ -112,7 +121,7 @@ def test_a_buyer_who_is_asked_for_a_password_confirms_it(scan, twin):
 def test_a_refused_code_is_plainly_refused_and_another_one_pays_the_same_order(scan, outcome, why):
     refused = scan(outcome)
 
-    told = charge(refused.cashier_id, refused.pk)
+    told = told_of(refused)
     assert (told.state, told.refusal, told.may_charge_again) == (ChargeState.REFUSED, why, True)
     assert Transfer.objects.count() == 0
 
@@ -128,7 +137,7 @@ def test_when_nothing_reaches_alipay_nothing_was_charged(scan, connected, twin):
 
     attempt = scan()
 
-    told = charge(attempt.cashier_id, attempt.pk)
+    told = told_of(attempt)
     assert (told.state, told.refusal) == (ChargeState.REFUSED, "unreachable")
 
 
@@ -267,7 +276,7 @@ def test_a_buyer_who_does_not_confirm_is_cancelled_at_alipay(scan, twin):
     assert seen(attempt) == ChargeState.CANCELLED
     assert twin.site.alipay.book.trades[attempt.out_trade_no].status == "TRADE_CLOSED"
     assert calls() == [("pay", "unknown"), ("cancel", "done")]
-    assert AuditEvent.objects.about(attempt).last().action == "cancelled"
+    assert last_action(attempt) == "cancelled"
 
 
 def test_the_cashier_may_end_it_before_patience_is_over(scan, twin):
@@ -390,7 +399,7 @@ def test_without_any_answer_it_stays_doubtful_and_becomes_a_case(scan, twin):
 
     case = Case.objects.get()
     assert (case.kind, case.subject, case.amount_fen) == (Case.Kind.STUCK, f"transaction:{attempt.pk}", 8880)
-    assert (seen(attempt), charge(attempt.cashier_id, attempt.pk).has_case) == (ChargeState.DOUBT, True)
+    assert (seen(attempt), told_of(attempt).has_case) == (ChargeState.DOUBT, True)
 
 
 def test_a_charge_that_never_reached_alipay_ends_when_its_time_is_over(scan, twin):
@@ -406,7 +415,7 @@ def test_a_charge_that_never_reached_alipay_ends_when_its_time_is_over(scan, twi
     later()
 
     assert seen(attempt) == ChargeState.CANCELLED
-    assert AuditEvent.objects.about(attempt).last().action == "closed_unused"
+    assert last_action(attempt) == "closed_unused"
     assert OutboxMessage.objects.filter(delivered_at=None).count() == 0
 
 
