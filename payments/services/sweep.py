@@ -34,7 +34,7 @@ def end_dead_calls(*, limit: int) -> int:
 
 
 def _have_asked(call: GatewayCall) -> None:
-    """One row more under the lock of the journal's: refunds by their own ladder, attempts by the poller."""
+    """Rows further down under the lock of the journal's: refunds by their own ladder, attempts by the poller."""
     if call.purpose in ("refund", "refund_query"):
         Refund.objects.filter(transaction=call.transaction_id, out_request_no=call.number).bring_forward(
             now=database_now(), longest_call=timedelta(0)
