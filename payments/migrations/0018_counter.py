@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0015_noted_messages'),
+        ('payments', '0017_cases_as_work'),
     ]
 
     operations = [
