@@ -105,6 +105,11 @@ def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
         tables = [model._meta.db_table for model in _our_models()]
         with connections["owner"].cursor() as cursor:
             cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+            cursor.execute(
+                "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'payments_statementline'::regclass"
+            )
+            for (part,) in cursor.fetchall():  # named by ids that begin anew
+                cursor.execute(f"DROP TABLE {part}")
         for alias in connections:
             connections[alias].close()
 

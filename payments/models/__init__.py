@@ -1,6 +1,7 @@
 """What is, and every legal change of it."""
 
 from payments.models.audit import AuditEvent, AuditSeal
+from payments.models.bill import BillDay, BillFile, BillPart
 from payments.models.books_check import BooksCheck
 from payments.models.case import Case, CaseEvent
 from payments.models.duty import Duty
@@ -13,10 +14,12 @@ from payments.models.people import User
 from payments.models.refund import Refund
 from payments.models.second_factor import CodeApp, RecoveryCode
 from payments.models.staff_day import StaffDay
+from payments.models.statement import Difference, StatementLine
 from payments.models.transaction import Transaction
 
 __all__ = [
-    "Account", "AlipayKey", "AuditEvent", "AuditSeal", "BooksCheck", "Case", "CaseEvent", "CodeApp", "Duty", "GatewayCall",
-    "IdempotencyRecord", "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Passkey",
-    "RecoveryCode", "Refund", "StaffDay", "Transaction", "Transfer", "User",
+    "Account", "AlipayKey", "AuditEvent", "AuditSeal", "BillDay", "BillFile", "BillPart", "BooksCheck", "Case", "CaseEvent",
+    "CodeApp", "Difference", "Duty", "GatewayCall", "IdempotencyRecord", "InboundMessage", "MerchantAccount", "Order",
+    "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund", "StaffDay", "StatementLine", "Transaction", "Transfer",
+    "User",
 ]  # fmt: skip

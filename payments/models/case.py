@@ -141,6 +141,28 @@ class Case(models.Model):
         GOODS_GONE = "goods_gone", _("paid, but the goods are gone")
         BOOKS = "books", _("the books contradict themselves")
         BUYER_ASKS = "buyer_asks", _("buyer asks for help")
+        BILL_MISSING = "bill_missing", _("a day's bill does not come")
+        BILL_REFUSED = "bill_refused", _("a bill we can't take")
+        BILL_CHANGED = "bill_changed", _("another bill for a day that has one")
+        # a bill says something else than we do: see payments.models.Difference
+        PAYMENT_NOT_IN_BILL = "payment_not_in_bill", _("paid here, not in the bill")
+        REFUND_NOT_IN_BILL = "refund_not_in_bill", _("refunded here, not in the bill")
+        PAYMENT_NOT_HERE = "payment_not_here", _("paid in the bill, not here")
+        REFUND_NOT_HERE = "refund_not_here", _("refunded in the bill, not here")
+        UNKNOWN_REFUND = "unknown_refund", _("refund of a payment we don't know")
+        OUTSIDE_REFUND = "outside_refund", _("refund made elsewhere, booked from the bill")
+        BILL_AMOUNT = "bill_amount", _("amount in the bill differs")
+        BILL_REFUND_AMOUNT = "bill_refund_amount", _("refunded amount in the bill differs")
+        BILL_RECEIPT = "bill_receipt", _("amount received differs")
+        BILL_NUMBER = "bill_number", _("another number for the same trade")
+        BILL_FEE = "bill_fee", _("fee differs from the agreed rate")
+        BILL_DUPLICATE = "bill_duplicate", _("stands twice in the bill")
+        BILL_WORD = "bill_word", _("kind of line we don't know")
+        FLOW_WITHOUT_TRADE = "flow_without_trade", _("movement of the account without a trade")
+        TRADE_WITHOUT_FLOW = "trade_without_flow", _("trade without a movement of the account")
+        FLOW_AMOUNT = "flow_amount", _("movement of the account differs from the trade")
+        FLOW_FEE = "flow_fee", _("fee taken from the account differs")
+        FLOW_BALANCE = "flow_balance", _("balance of the account does not follow")
 
     class Severity(models.TextChoices):
         HIGH = "high", _("high")
@@ -154,7 +176,7 @@ class Case(models.Model):
 
     UNENDED = (State.OPEN, State.ASSIGNED)
 
-    kind = internal(models.CharField(_("kind"), max_length=20, choices=Kind))
+    kind = internal(models.CharField(_("kind"), max_length=24, choices=Kind))
     subject = internal(models.CharField(_("about"), max_length=100))
     severity = internal(models.CharField(_("severity"), max_length=8, choices=Severity))
     state = internal(models.CharField(_("state"), max_length=12, choices=State, db_default=State.OPEN))
@@ -249,6 +271,28 @@ RULES: dict[Case.Kind, Rule] = {
     Case.Kind.GOODS_GONE: Rule(Case.Severity.HIGH, 1, "support"),
     Case.Kind.BOOKS: Rule(Case.Severity.HIGH, 1, "owner"),
     Case.Kind.BUYER_ASKS: Rule(Case.Severity.NORMAL, 1, "support"),
+    Case.Kind.REFUND_NOTICE: Rule(Case.Severity.NORMAL, 2, "finance"),
+    Case.Kind.BILL_MISSING: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.BILL_REFUSED: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.BILL_CHANGED: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.PAYMENT_NOT_IN_BILL: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.REFUND_NOT_IN_BILL: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.PAYMENT_NOT_HERE: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.REFUND_NOT_HERE: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.UNKNOWN_REFUND: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.OUTSIDE_REFUND: Rule(Case.Severity.NORMAL, 3, "finance"),
+    Case.Kind.BILL_AMOUNT: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.BILL_REFUND_AMOUNT: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.BILL_RECEIPT: Rule(Case.Severity.NORMAL, 3, "finance"),
+    Case.Kind.BILL_NUMBER: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.BILL_FEE: Rule(Case.Severity.NORMAL, 3, "finance"),
+    Case.Kind.BILL_DUPLICATE: Rule(Case.Severity.NORMAL, 3, "finance"),
+    Case.Kind.BILL_WORD: Rule(Case.Severity.NORMAL, 3, "finance"),
+    Case.Kind.FLOW_WITHOUT_TRADE: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.TRADE_WITHOUT_FLOW: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.FLOW_AMOUNT: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.FLOW_FEE: Rule(Case.Severity.NORMAL, 3, "finance"),
+    Case.Kind.FLOW_BALANCE: Rule(Case.Severity.HIGH, 1, "finance"),
 }
 
 

@@ -33,15 +33,26 @@ class Transfer(models.Model):
         REFUND = "refund", _("refund")
         ASSIGN = "assign", _("late money honoured")
         WRITE_OFF = "write_off", _("case written off")
+        FEE = "fee", _("fees of a bill")
+        PAYOUT = "payout", _("payout to the bank")
 
     transaction = internal(
-        models.ForeignKey("payments.Transaction", models.PROTECT, related_name="transfers", db_index=False)
+        models.ForeignKey(
+            "payments.Transaction", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False
+        )
     )
     refund = internal(
         models.ForeignKey(
             "payments.Refund", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False
         )
     )
+    # of fees and payouts: the bill they stand in, once per file and channel
+    bill_file = internal(
+        models.ForeignKey(
+            "payments.BillFile", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False
+        )
+    )
+    channel = internal(models.CharField(_("channel"), max_length=8, blank=True, db_default=""))
     cause = internal(models.CharField(_("cause"), max_length=16, choices=Cause))
     debit = internal(models.CharField(_("debit"), max_length=20, choices=Account))
     credit = internal(models.CharField(_("credit"), max_length=20, choices=Account))
@@ -61,7 +72,10 @@ class Transfer(models.Model):
             models.UniqueConstraint(fields=["refund"], name="refund_posted_once"),
             models.UniqueConstraint(fields=["transaction"], condition=Q(cause="assign"), name="assigned_once"),
             models.UniqueConstraint(fields=["transaction"], condition=Q(cause="write_off"), name="written_off_once"),
+            models.UniqueConstraint(fields=["bill_file", "channel", "cause", "debit"], name="bill_posted_once"),
             check("transfer_refund_named", "(cause = 'refund') = (refund_id IS NOT NULL)"),
+            check("transfer_of_a_payment_or_a_bill", "num_nonnulls(transaction_id, bill_file_id) = 1"),
+            check("transfer_bill_named", "(bill_file_id IS NOT NULL) = (cause IN ('fee', 'payout'))"),
         )
 
     def __str__(self) -> str:

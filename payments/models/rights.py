@@ -9,13 +9,26 @@ from django.db import connections
 # Everything not named here: select, insert, update, delete. Nothing anywhere: DDL, TRUNCATE.
 APPEND_ONLY = (
     "payments_auditevent", "payments_auditseal", "payments_bookscheck", "payments_transfer", "payments_caseevent",
-    "payments_orderline",
+    "payments_orderline", "payments_billpart",
 )  # fmt: skip
 NEVER_DELETED = (
     "payments_order", "payments_transaction", "payments_gatewaycall", "payments_case", "payments_merchantaccount",
     "payments_alipaykey", "payments_duty", "payments_refund", "payments_staffday",
+    "payments_billday", "payments_billfile", "payments_difference",
 )  # fmt: skip
-READ_ONLY = ("django_migrations",)
+READ_ONLY = (
+    "django_migrations",
+    "payments_statementline",
+)  # lines come in with their file's partition, see migration 0019
+FUNCTIONS = ("payments_bill_partition(bigint)", "payments_bill_attach(bigint)")
+# Partitions are made between migrations; every GRANT on all tables would open them.
+CLOSE_PARTITIONS = """
+DO $do$ DECLARE part regclass; BEGIN
+    FOR part IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'payments_statementline'::regclass LOOP
+        EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM {role}', part);
+    END LOOP;
+END $do$
+"""
 
 
 def statements(role: str) -> list[str]:
@@ -29,6 +42,9 @@ def statements(role: str) -> list[str]:
         *(f"REVOKE UPDATE, DELETE ON {table} FROM {role}" for table in APPEND_ONLY),
         *(f"REVOKE DELETE ON {table} FROM {role}" for table in NEVER_DELETED),
         *(f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}" for table in READ_ONLY),
+        CLOSE_PARTITIONS.format(role=role),
+        *(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC" for function in FUNCTIONS),
+        *(f"GRANT EXECUTE ON FUNCTION {function} TO {role}" for function in FUNCTIONS),
     ]
 
 

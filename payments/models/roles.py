@@ -12,7 +12,7 @@ from django.db.models import Q
 
 MONEY = (
     "order", "transaction", "refund", "gatewaycall", "inboundmessage", "outboxmessage", "case", "transfer", "auditevent",
-    "auditseal", "bookscheck",
+    "auditseal", "bookscheck", "billday", "billfile", "statementline", "difference",
 )  # fmt: skip
 GOODS = ("category", "product", "variant", "stock")
 LOOK = tuple(f"payments.view_{model}" for model in MONEY)
@@ -25,14 +25,15 @@ ROLES: dict[str, tuple[str, ...]] = {
     "cashier": (*LOOK, "payments.charge_counter", "payments.record_payment"),
     "finance": (
         *LOOK, "payments.ask_alipay", "payments.request_refund", "payments.record_payment", "payments.work_case",
-        "payments.write_off_case",
+        "payments.write_off_case", "payments.upload_bill", "payments.close_bill_day",
     ),
     "approver": (*LOOK, "payments.ask_alipay", "payments.approve_refund", "payments.write_off_case"),
     "catalogue manager": KEEP_GOODS,
     "owner": (
         *LOOK, *KEEP_GOODS, *SERVE, "payments.ask_alipay", "payments.request_refund", "payments.approve_refund",
         "payments.record_payment", "payments.charge_counter", "payments.work_case", "payments.write_off_case",
-        "payments.view_user", "payments.add_user", "payments.change_user", "auth.view_group",
+        "payments.upload_bill", "payments.close_bill_day", "payments.view_user", "payments.add_user",
+        "payments.change_user", "auth.view_group",
     ),
 }  # fmt: skip
 

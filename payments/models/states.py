@@ -26,9 +26,22 @@ MOVES: dict[str, Moves] = {
         ("", "open"), ("open", "assigned"), ("assigned", "open"), ("open", "resolved"), ("open", "written_off"),
         ("assigned", "resolved"), ("assigned", "written_off"),
     }),
+    "billday": frozenset({
+        ("", "expected"), ("expected", "fetching"), ("fetching", "expected"), ("fetching", "imported"), ("expected", "imported"),
+        ("imported", "matched"), ("matched", "closed"), ("matched", "imported"),  # the last one: to be compared once more
+    }),
+    "billfile": frozenset({
+        ("", "kept"), ("", "imported"), ("kept", "imported"), ("kept", "refused"), ("refused", "kept"),
+    }),
+    "difference": frozenset({
+        ("", "waiting"), ("", "case"), ("waiting", "explained"), ("waiting", "case"), ("case", "explained"),
+    }),
 }  # fmt: skip
 ENDS = {
     "order": ("refunded",),
     "refund": ("succeeded", "failed", "rejected", "lapsed"),
     "case": ("resolved", "written_off"),
+    "billday": ("closed",),
+    "billfile": ("imported",),
+    "difference": ("explained",),
 }

@@ -9,12 +9,20 @@ import pytest
 from django.db import connection
 
 from config.local.places import ROOT
-from payments.models import Case, Order, Refund, Transaction
+from payments.models import BillDay, BillFile, Case, Difference, Order, Refund, Transaction
 from payments.models.states import ENDS, MOVES
 
-MODELS: dict[str, Any] = {"order": Order, "transaction": Transaction, "refund": Refund, "case": Case}
-guards = importlib.import_module("payments.migrations.0013_guards")
-RULES = {name.removesuffix("_moves"): rule for name, _, _, rule, _ in guards.SINGLE if name.endswith("_moves")}
+MODELS: dict[str, Any] = {
+    "order": Order, "transaction": Transaction, "refund": Refund, "case": Case, "billday": BillDay, "billfile": BillFile,
+    "difference": Difference,
+}  # fmt: skip
+GUARDS = [importlib.import_module(f"payments.migrations.{name}") for name in ("0013_guards", "0019_statement_lines")]
+RULES = {
+    name.removesuffix("_moves"): rule
+    for guards in GUARDS
+    for name, _, _, rule, _ in guards.SINGLE
+    if name.endswith("_moves")
+}
 
 
 @pytest.mark.rows("I-17", "I-19")
