@@ -19,7 +19,7 @@ NEVER_DELETED = (
 READ_ONLY = (
     "django_migrations",
     "payments_statementline",
-)  # lines come in with their file's partition, see migration 0019
+)  # lines come in with their file's partition, see migration 0020
 FUNCTIONS = ("payments_bill_partition(bigint)", "payments_bill_attach(bigint)")
 # Partitions are made between migrations; every GRANT on all tables would open them.
 CLOSE_PARTITIONS = """

@@ -14,7 +14,7 @@ from payments.models.checks import check
 class StatementLine(models.Model):
     """One line of a bill that was read whole. Each file has a partition of its own; nothing is ever changed in it.
 
-    Made by migration 0019 in SQL, where `key`, `kind` and the fen are generated columns. `line_no` leads back to the file,
+    Made by migration 0020 in SQL, where `key`, `kind` and the fen are generated columns. `line_no` leads back to the file,
     which holds everything else the line says. A line that repeats another one's key has `nth` above 1 and counts for nothing
     but the totals.
     """

@@ -16,7 +16,7 @@ MODELS: dict[str, Any] = {
     "order": Order, "transaction": Transaction, "refund": Refund, "case": Case, "billday": BillDay, "billfile": BillFile,
     "difference": Difference,
 }  # fmt: skip
-GUARDS = [importlib.import_module(f"payments.migrations.{name}") for name in ("0013_guards", "0019_statement_lines")]
+GUARDS = [importlib.import_module(f"payments.migrations.{name}") for name in ("0013_guards", "0020_statement_lines")]
 RULES = {
     name.removesuffix("_moves"): rule
     for guards in GUARDS

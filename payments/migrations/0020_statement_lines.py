@@ -121,7 +121,7 @@ DROP = [
 
 class Migration(migrations.Migration):
 
-    dependencies = [('payments', '0018_bills')]
+    dependencies = [('payments', '0019_bills')]
 
     operations = [
         migrations.SeparateDatabaseAndState(

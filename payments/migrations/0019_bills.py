@@ -13,7 +13,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0017_cases_as_work'),
+        ('payments', '0018_counter'),
     ]
 
     operations = [
