@@ -47,6 +47,13 @@ class Ground:
         self.now = now
         self._admin.execute("UPDATE proof.clock SET at = %s", [now])
 
+    def has_trade(self, out_trade_no: str) -> bool:
+        """Whether Alipay's number of this attempt is committed here; seen by an onlooker of its own."""
+        found = self._admin.execute(
+            "SELECT FROM payments_transaction WHERE out_trade_no = %s AND trade_no IS NOT NULL", [out_trade_no]
+        )  # fmt: skip
+        return found.fetchone() is not None
+
     def close(self) -> None:
         self._admin.close()
 

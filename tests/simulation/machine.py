@@ -1,225 +1,142 @@
-"""One history: rules that a machine draws in any order, and what must hold after each of them and at the end."""
+"""One history: rules that a machine draws in any order. People's are in people.py, what must hold in steps.py."""
 
 from datetime import timedelta
-from typing import ClassVar, TypeVar
+from functools import partial
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from payments.models import Order, Refund, Transaction
-from payments.sandbox.book import Trade
-from tests.simulation.far_side import Break
-from tests.simulation.ground import Ground
-from tests.simulation.verdict import AFTER_DRAINING, broken, differences, unsettled
-from tests.simulation.world import PRICES, TASKS, World
+from payments.models import Refund, Transaction
+from payments.sandbox.book import Delivery
+from tests.simulation.far_side import ANOTHER_TRADE, Break
+from tests.simulation.people import People
+from tests.simulation.steps import PICK, one, step
+from tests.simulation.verdict import is_doubted
+from tests.simulation.world import TASKS
 
-Row = TypeVar("Row")
-MOST_ORDERS = 3
-PICK = st.integers(0, 30)
-SCENES = st.sampled_from([Transaction.Scene.QR, Transaction.Scene.PAGE, Transaction.Scene.WAP])
 STEPS = st.sampled_from([1, 5, 20, 61, 300, 700, 1_100, 4_000])
 
 
-class History(RuleBasedStateMachine):
-    """Set `ground` and `seed` before a run. `only_warming` marks Hypothesis's own first try, which is all zeros."""
-
-    ground: ClassVar[Ground]
-    seed: ClassVar[int] = 0
-    played: ClassVar[int] = 0
+class History(People):
+    """Rules of Alipay, of workers, of time and of accidents, beside those of people."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.world: World | None = None
-        self.rotated = False
-
-    @initialize(salt=st.integers(0, 2**16), tells_all=st.booleans())
-    def begin(self, salt: int, tells_all: bool) -> None:
-        if not salt:
-            return
-        self.world, self.tells_all = World(self.ground, type(self).seed), tells_all
-        self.around = self.world.running()
-        self.around.__enter__()
-        History.played += 1
-
-    def _does(self) -> World:
-        assert self.world is not None
-        return self.world
-
-    # --- buyers --------------------------------------------------------------------------------------------------
-
-    @precondition(lambda self: not self.world)
-    @rule()
-    def nothing(self) -> None:
-        """Hypothesis's first try."""
-
-    @precondition(lambda self: self.world and Order.objects.count() < MOST_ORDERS)
-    @rule(variant=st.integers(0, len(PRICES) - 1), pieces=st.integers(1, 2), scene=SCENES)
-    def order(self, variant: int, pieces: int, scene: Transaction.Scene) -> None:
-        world = self._does()
-        if world.do(f"place {pieces} of {PRICES[variant]} fen", lambda: world.place(variant, pieces)):
-            newest = Order.objects.order_by("pk").last()
-            if newest is not None and newest.state == Order.State.AWAITING_PAYMENT:
-                world.do(f"start {scene}", lambda: world.start(newest, scene, fresh=False))
-
-    @precondition(lambda self: self._orders())
-    @rule(pick=PICK, scene=SCENES, fresh=st.booleans())
-    def start(self, pick: int, scene: Transaction.Scene, fresh: bool) -> None:
-        world, order = self._does(), _one(self._orders(), pick)
-        world.do(f"start {scene} {fresh=}", lambda: world.start(order, scene, fresh=fresh))
-
-    @precondition(lambda self: self._orders())
-    @rule(pick=PICK, how=st.sampled_from(["look", "press_check", "cancel", "extend"]))
-    def at_the_page(self, pick: int, how: str) -> None:
-        world, order = self._does(), _one(self._orders(), pick)
-        world.do(how, lambda: getattr(world, how)(order))
-
-    @precondition(lambda self: self._trades())
-    @rule(pick=PICK, scan_first=st.booleans())
-    def pay(self, pick: int, scan_first: bool) -> None:
-        world, trade = self._does(), _one(self._trades(), pick)
-        world.do("scan" if scan_first else "pay", lambda: (world.scan if scan_first else world.pay)(trade))
-
-    @precondition(lambda self: self._trades())
-    @rule(pick=PICK, tell=st.booleans())
-    def pay_and_tell(self, pick: int, tell: bool) -> None:
-        world, trade = self._does(), _one(self._trades(), pick)
-        if world.do("pay", lambda: world.pay(trade)) and tell:
-            world.do("notice", lambda: world.deliver(world.letters()[-1]))
-
-    @precondition(lambda self: self._orders())
-    @rule(pick=PICK, genuine=st.booleans())
-    def come_back(self, pick: int, genuine: bool) -> None:
-        world, order = self._does(), _one(self._orders(), pick)
-        numbers = order.transactions.values_list("out_trade_no", flat=True)
-        paid = [trade for trade in self._trades() if trade.paid_at and trade.out_trade_no in numbers]
-        world.do("return", lambda: world.come_back(order, paid[0] if paid and genuine else None))
+        self.rotated = self.is_old = False
 
     # --- Alipay ---------------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.world and self.world.letters())
-    @rule(pick=PICK, times=st.sampled_from([1, 1, 2]))
+    @step(lambda self: self.world and self.world.letters(), pick=PICK, times=st.sampled_from([1, 1, 2]))
     def deliver(self, pick: int, times: int) -> None:
-        world = self._does()
-        letter = _one(world.letters(), pick)
+        world = self.does()
+        letter = one(world.letters(), pick)
         for _ in range(times):
             world.do(f"notice {letter.fields['trade_status']}", lambda: world.deliver(letter))
 
-    @precondition(lambda self: self.world and self.world.letters())
-    @rule(pick=PICK, lie=st.sampled_from([
+    @step(lambda self: self.world and self.world.letters(), pick=PICK, lie=st.sampled_from([
         {"total_amount": "0.02"}, {"total_amount": "1e2"}, {"seller_id": "2088000000000000"},
         {"trade_status": "WAIT_BUYER_PAY"}, {"trade_status": "TRADE_OPEN"},
     ]))  # fmt: skip
     def tell_a_lie(self, pick: int, lie: dict[str, str]) -> None:
-        world = self._does()
-        letter = _one(world.letters(), pick)
+        world = self.does()
+        letter = one(world.letters(), pick)
         world.do(f"notice with {lie}", lambda: world.deliver(letter, **lie))
 
-    @precondition(lambda self: self.world and self.world.letters())
-    @rule(pick=PICK)
+    @step(lambda self: self.world and self.world.letters(), pick=PICK)
     def forge(self, pick: int) -> None:
-        world = self._does()
-        letter = _one(world.letters(), pick)
+        world = self.does()
+        letter = one(world.letters(), pick)
         world.do("forged notice", lambda: world.forge(letter, total_amount="9.99", trade_status="TRADE_SUCCESS"))
 
-    @precondition(lambda self: self._trades())
-    @rule(pick=PICK, fen=st.sampled_from([1, 100, 12_800]))
+    @step(lambda self: self.trades(), pick=PICK, fen=st.sampled_from([1, 100, 12_800]))
     def refund_in_console(self, pick: int, fen: int) -> None:
-        world, trade = self._does(), _one(self._trades(), pick)
+        world, trade = self.does(), one(self.trades(), pick)
         number = f"console{len(trade.refunds)}"
         world.do(f"console refunds {fen}", lambda: world.refund_in_console(trade, fen, number))
 
-    @precondition(lambda self: self.world and len(self.world.story) > 12 and not self.rotated)
-    @rule()
+    @step(lambda self: self.world and len(self.world.story) > 12 and not self.rotated)
     def rotate_keys(self) -> None:
-        world, self.rotated = self._does(), True
+        world, self.rotated = self.does(), True
         world.do("rotate keys", world.rotate_keys)
 
-    # --- staff ------------------------------------------------------------------------------------------------------
+    @step(lambda self: self.world and self._of_known_trades(), pick=PICK)
+    def tell_of_a_second_trade(self, pick: int) -> None:
+        """Two trades for one number: a person must look, and the one we knew stays."""
+        world = self.does()
+        letter = one(self._of_known_trades(), pick)
+        attempt = Transaction.objects.get(out_trade_no=letter.fields["out_trade_no"])
+        heard = world.do("notice of a second trade", lambda: world.deliver(letter, trade_no=ANOTHER_TRADE))
+        if heard and not is_doubted(attempt):
+            world.fail("nobody is told", [f"{attempt} has two trades"])
 
-    @precondition(lambda self: self._paid())
-    @rule(pick=PICK, share=st.sampled_from([1, 2, 3, 10]), approver=st.sampled_from(["staff:1", "staff:2", "staff:2"]))
-    def refund(self, pick: int, share: int, approver: str) -> None:
-        world, attempt = self._does(), _one(self._paid(), pick)
-        fen = max(1, attempt.amount_fen // share)
-        if world.do(f"ask refund {fen}", lambda: world.ask_refund(attempt, fen)):
-            newest = Refund.objects.order_by("pk").last()
-            assert newest is not None
-            world.do(f"approve as {approver}", lambda: world.approve(newest, approver))
+    @step(lambda self: self.trades(), pick=PICK)
+    def close_in_console(self, pick: int) -> None:
+        world, trade = self.does(), one(self.trades(), pick)
+        world.do("console closes", lambda: world.close_in_console(trade))
 
-    @precondition(lambda self: self.world and Refund.objects.filter(state=Refund.State.REQUESTED).exists())
-    @rule(yes=st.booleans())
-    def decide(self, yes: bool) -> None:
-        world = self._does()
-        refund = Refund.objects.filter(state=Refund.State.REQUESTED).order_by("pk").first()
-        assert refund is not None
-        world.do(
-            "approve" if yes else "reject", lambda: world.approve(refund, "staff:3") if yes else world.reject(refund)
-        )
+    @step(lambda self: self.paid() and len(self.does().story) > 20 and not self.is_old, told=st.booleans())
+    def a_year_passes(self, told: bool) -> None:
+        """What was paid can no longer be refunded; Alipay says so in notices, or only when it is asked to."""
+        world, self.is_old = self.does(), True
+        self.ground.advance(timedelta(days=366))
+        world.story.append("a year later")
+        for trade in [each for each in self.trades() if told and each.is_paid]:
+            world.do("notice of the end", partial(world.finish, trade))
+        for attempt in self.paid():
+            if world.do("ask refund, too late", partial(world.ask_refund, attempt, 1)):
+                world.do("approve", lambda: world.approve(Refund.objects.latest("pk"), "staff:2"))
 
     # --- workers, time, accidents -------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.world)
-    @rule(task=st.sampled_from(TASKS), times=st.sampled_from([1, 1, 2]))
+    @step(lambda self: self.world, task=st.sampled_from(TASKS), times=st.sampled_from([1, 1, 2]))
     def work(self, task: str, times: int) -> None:
-        world = self._does()
+        world = self.does()
         for _ in range(times):
             world.do(task.rsplit(".", 1)[-1], lambda: world.work(task))
 
-    @precondition(lambda self: self.world)
-    @rule(seconds=STEPS, works=st.booleans())
+    @step(lambda self: self.world, seconds=STEPS, works=st.booleans())
     def time_passes(self, seconds: int, works: bool) -> None:
         """Tasks may be lost: nothing runs then, however much is due."""
-        world = self._does()
+        world = self.does()
         self.ground.advance(timedelta(seconds=seconds))
         world.story.append(f"{seconds} s later")
         if works:
             world.do("all tasks", world.work_all)
 
-    @precondition(lambda self: self.world)
-    @rule(breaks=st.lists(st.sampled_from(list(Break)), min_size=1, max_size=3))
+    @step(lambda self: self.world, breaks=st.lists(st.sampled_from(list(Break)), min_size=1, max_size=3))
     def line_breaks(self, breaks: list[Break]) -> None:
-        world = self._does()
-        world.break_line(breaks)
+        world = self.does()
+        world.break_line([Break(each) for each in breaks])
         world.story.append(f"next calls: {', '.join(breaks)}")
 
-    @precondition(lambda self: self.world)
-    @rule(at=st.integers(0, 25))
+    @step(lambda self: self.world, at=st.integers(0, 25))
     def die_soon(self, at: int) -> None:
-        world = self._does()
+        world = self.does()
         world.death.arm(at)
         world.story.append(f"dies {at} points later")
 
-    # --- what must hold -----------------------------------------------------------------------------------------------
+    @step(
+        lambda self: self.world, what=st.sampled_from(["pay", "tell", "freeze", "work"]), acted=st.booleans(), pick=PICK
+    )
+    def while_we_wait(self, what: str, acted: bool, pick: int) -> None:
+        """Somebody else acts while our next call is under way; by then nothing of ours is locked."""
+        world = self.does()
+        world.while_calling(lambda: self._of_others(what, pick), acted=acted)
+        world.story.append(f"during the next call, {'after' if acted else 'before'} Alipay acts: {what}")
 
-    @invariant()
-    def holds_at_any_instant(self) -> None:
-        if self.world:
-            self._must_be_empty("broken", broken())
+    def _of_others(self, what: str, pick: int) -> None:
+        world = self.does()
+        match what:
+            case "freeze":
+                world.freeze()
+            case "work":
+                world.work_all()
+            case "pay" if self.trades():
+                world.pay(one(self.trades(), pick))
+            case "tell" if world.letters():
+                world.deliver(one(world.letters(), pick))
 
-    def teardown(self) -> None:
-        if not self.world:
-            return
-        try:
-            self.world.drain(tells_all=self.tells_all)
-            self._must_be_empty("unsettled", unsettled())
-            self._must_be_empty("broken", [*broken(), *broken(AFTER_DRAINING)])
-            self._must_be_empty("books differ", differences(self.world.alipay.book, told=self.tells_all))
-        finally:
-            self.around.__exit__(None, None, None)
-
-    def _must_be_empty(self, what: str, found: list[str]) -> None:
-        if found:
-            self._does().fail(what, found)
-
-    def _orders(self) -> list[Order]:
-        return list(Order.objects.order_by("pk")) if self.world else []
-
-    def _trades(self) -> list[Trade]:
-        return list(self.world.alipay.book.trades.values()) if self.world else []
-
-    def _paid(self) -> list[Transaction]:
-        return list(Transaction.objects.filter(state="paid").order_by("pk")) if self.world else []
-
-
-def _one(rows: list[Row], pick: int) -> Row:
-    return rows[pick % len(rows)]
+    def _of_known_trades(self) -> list[Delivery]:
+        """Notices of payments whose trade we know."""
+        letters = self.does().letters() if self.world else []
+        about = [each for each in letters if "out_biz_no" not in each.fields]
+        return [each for each in about if self.ground.has_trade(each.fields["out_trade_no"])]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from django.db import connection
 
@@ -13,8 +14,15 @@ AFTER_DRAINING = ("I-26", "I-27", "I-28", "I-29")  # hold when nothing that is d
 AT_ANY_INSTANT = tuple(name for name in invariants() if name not in AFTER_DRAINING)
 
 
+Step = tuple[str, dict[str, Any]]  # a rule of the history by name, and what was drawn for it
+
+
 class Violation(AssertionError):
-    """Something that must hold does not."""
+    """Something that must hold does not; in a history, with the seed and the steps that lead there."""
+
+    def __init__(self, told: str, seed: int = 0, steps: Sequence[Step] = ()) -> None:
+        super().__init__(told)
+        self.seed, self.steps = seed, list(steps)
 
 
 CONSOLE = "console"  # how refunds made in Alipay's console are numbered here
@@ -34,6 +42,11 @@ def _statement(names: tuple[str, ...]) -> str:
     return " UNION ALL ".join(f"SELECT '{name}', id FROM ({query}) AS broken(id)" for name, query in rules.items())
 
 
+def is_doubted(attempt: Transaction) -> bool:
+    """Whether a person was told that Alipay names another trade for this number."""
+    return Case.objects.filter(kind=Case.Kind.OTHER_TRADE, subject=f"transaction:{attempt.pk}").exists()
+
+
 def unsettled() -> list[str]:
     """What still waits, when all faults are over and every clock has run out."""
     return [
@@ -44,6 +57,11 @@ def unsettled() -> list[str]:
             f"refund {each} is {each.state}"  # a request waits for a person, seven days long
             for each in Refund.objects.filter(state__in=(Refund.State.APPROVED, Refund.State.SENT))
             if not Case.objects.open().filter(subject=f"refund:{each.pk}").exists()
+        ),
+        *(
+            f"refund {each} failed, and nobody is told"
+            for each in Refund.objects.filter(state=Refund.State.FAILED)
+            if not Case.objects.filter(kind=Case.Kind.REFUND_REFUSED, subject=f"refund:{each.pk}").exists()
         ),
         *(
             f"follow-up {each} is not delivered: {each.last_error}"

@@ -6,31 +6,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import ClassVar, NoReturn
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import RequestFactory
 from django.utils.module_loading import import_string
 
-from checkout.models import Category, Product, Stock, Variant
+from checkout.models import Stock
 from checkout.queries.carts import contents
 from checkout.services import carts
 from checkout.services.place_purchase import keep_draft, place_purchase
 from config.celery import app
 from payments import gateway
 from payments.errors import OrderRefused, RefundRefused
-from payments.models import AlipayKey, MerchantAccount, Order, Refund, Transaction
+from payments.models import AlipayKey, Order, Refund, Transaction
 from payments.money import Money
-from payments.sandbox.alipay import Alipay, Identity, Refused
+from payments.sandbox.alipay import Alipay, Refused
 from payments.sandbox.book import Book, Delivery, Trade
-from payments.sandbox.identity import identity_in
-from payments.sandbox.notices import announce, signed_notice, signed_return
+from payments.sandbox.notices import announce, notice_of, signed_notice, signed_return
 from payments.services import receive_notice as receiving
 from payments.services.cancel_order import cancel_order
 from payments.services.check_payment import check_payment
@@ -43,48 +38,33 @@ from payments.services.watch import watch
 from payments.views.alipay import notify
 from tests.simulation.dying import Death, survive
 from tests.simulation.far_side import Break, FarSide
-from tests.simulation.ground import START, Ground
-from tests.simulation.verdict import AFTER_DRAINING, Violation, broken, unsettled
+from tests.simulation.ground import Ground
+from tests.simulation.shop import goods, identity, merchant, next_key
+from tests.simulation.verdict import AFTER_DRAINING, Step, Violation, broken, unsettled
 
 DRAIN_ROUNDS = [12] * 8 + [120] * 12 + [700] * 20 + [4_000] * 12
-PRICES = (1, 333, 12_800)
 TASKS = sorted(str(entry["task"]) for entry in app.conf.beat_schedule.values())
 ADDRESS = {"name": "林小满", "mobile": "13800000000", "region": "浙江省杭州市", "address": "龙井路 1 号"}
-
-
-@cache
-def identity() -> tuple[Identity, Path]:
-    """Numbers and keys of both sides, made once per process."""
-    folder = Path(_folder().name)
-    return identity_in(folder, random.Random(7)), folder
-
-
-@cache
-def _folder() -> "TemporaryDirectory[str]":
-    return TemporaryDirectory(prefix="jz-alipay-")
-
-
-@cache
-def next_key() -> RSAPrivateKey:
-    """The key Alipay signs with after a rotation."""
-    return generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class World:
     """One history's actors. Every action may be cut short by a planned death, and is then simply not repeated."""
 
-    first_failure: ClassVar[str] = ""  # of the present seed, should a replay go another way
+    first_failure: ClassVar[Violation | None] = None  # of the present seed, should a replay go another way
 
     def __init__(self, ground: Ground, seed: int) -> None:
-        self.ground, self.seed, self.story = ground, seed, list[str]()
+        self.ground, self.seed, self.story, self.steps = ground, seed, list[str](), list[Step]()
         self.unheard: list[dict[str, str]] = []
+        self.uncaught: list[str] = []
         self.death = Death()
         self.alipay = Alipay(
             identity()[0], Book(), chance=random.Random(seed), address="https://qr.example",
             least_life=timedelta(seconds=60), apart=timedelta(seconds=3),
         )  # fmt: skip
-        self.line = FarSide(self.alipay, now=lambda: self.ground.now, passed=self.death.point)
-        self.account, self.variants = _merchant(), _goods()
+        self.line = FarSide(
+            self.alipay, now=lambda: self.ground.now, passed=self.death.point, has_trade=ground.has_trade
+        )  # fmt: skip
+        self.account, self.variants = merchant(), goods()
         ground.empty()
         Stock.objects.bulk_create(Stock(variant=each, on_hand=3) for each in self.variants)
         self._forget()
@@ -106,19 +86,22 @@ class World:
         except BaseException as error:
             if not self.death.struck:
                 self.story.append(f"{what}: {type(error).__name__}: {error}")
-                self.fail("an error nobody expects", traceback.format_exception(error)[-3:])
+                self.fail("an error nobody expects", [f"{error!r}", *traceback.format_exception(error)[-3:]])
             self.story.append(f"{what}: killed before {self.death.struck}")  # whatever unwinding made of it
             survive(self.death)
             self._forget()
             return False
         self.story.append(f"{what}: {outcome}")
+        if self.uncaught:
+            self.fail("an error nobody expects", self.uncaught)
         return True
 
     def fail(self, what: str, found: list[str]) -> NoReturn:
         """Raise Violation, with the seed and every step so far."""
-        steps = "\n".join(f"  {at:3}. {line}" for at, line in enumerate(self.story, start=1))
-        World.first_failure = World.first_failure or f"{what}, seed {self.seed}: {'; '.join(found)}\n{steps}"
-        raise Violation(f"{what}, seed {self.seed}: {'; '.join(found)}\n{steps}")
+        told = "\n".join(f"  {at:3}. {line}" for at, line in enumerate(self.story, start=1))
+        failure = Violation(f"{what}, seed {self.seed}: {'; '.join(found)}\n{told}", self.seed, self.steps)
+        World.first_failure = World.first_failure or failure
+        raise failure
 
     # --- buyers --------------------------------------------------------------------------------------------------
 
@@ -197,6 +180,15 @@ class World:
     def refund_in_console(self, trade: Trade, fen: int, number: str) -> str:
         return str(self.alipay.refund(trade, Money(fen), number, self.ground.now).fen)
 
+    def close_in_console(self, trade: Trade) -> str:
+        self.alipay.trades.close(trade, self.ground.now)
+        return trade.status
+
+    def finish(self, trade: Trade) -> str:
+        """Alipay's last word about a trade that can no longer be refunded."""
+        self.alipay.tick(self.ground.now, trade)
+        return self._tell(notice_of(self.alipay, trade, self.ground.now))
+
     def rotate_keys(self) -> None:
         """Alipay signs with its new key from now on; the merchant has uploaded and copied it a moment before."""
         if AlipayKey.objects.filter(account=self.account, valid_from=self.ground.now).exists():
@@ -219,8 +211,8 @@ class World:
     def reject(self, refund: Refund) -> bool:
         return reject_refund(refund, actor="staff:2", why="sim")
 
-    def take_cash(self, order: Order) -> str:
-        return record_payment(order, way=Transaction.Scene.CASH, reference="slip 7", actor="staff:1").state
+    def take_money(self, order: Order, way: Transaction.Scene) -> str:
+        return record_payment(order, way=way, reference="slip 7", actor="staff:1").state
 
     # --- workers and accidents --------------------------------------------------------------------------------------
 
@@ -237,7 +229,7 @@ class World:
         tells_all  Alipay's notices all come now; else only those that killed a process are repeated
         """
         self.death.arm(None)
-        self.break_line([])
+        self.line.heal()
         for seconds in DRAIN_ROUNDS:
             self.do("drain", lambda: self._drain_once(tells_all=tells_all))
             if not unsettled() and not broken(AFTER_DRAINING):
@@ -252,6 +244,25 @@ class World:
 
     def break_line(self, breaks: list[Break]) -> None:
         self.line.breaks = breaks
+
+    def while_calling(self, act: Callable[[], object], *, acted: bool) -> None:
+        """Another does this while our next call is under way: before Alipay acts on it, or when it has acted."""
+
+        def meanwhile() -> None:
+            try:
+                act()
+            except (OrderRefused, RefundRefused, Refused):
+                pass
+            except Exception as error:  # the door of the worker that waits would swallow it
+                self.uncaught.append(f"meanwhile: {type(error).__name__}: {error}")
+                raise
+
+        self.line.interrupt(meanwhile, acted=acted)
+
+    def freeze(self) -> None:
+        """Our process stands still past every lease, and others take its work over."""
+        self.ground.advance(timedelta(seconds=90))
+        self.work_all()
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -269,30 +280,3 @@ class World:
         """What a process that starts knows: nothing."""
         gateway._merchants = (0.0, {})
         receiving._kept.minute = receiving._refreshes.minute = -1
-
-
-def _merchant() -> MerchantAccount:
-    """The account, made once per database; keys added by rotations go with each history."""
-    numbers, folder = identity()
-    account, made = MerchantAccount.objects.get_or_create(
-        app_id=numbers.app_id,
-        defaults={
-            "seller_id": numbers.seller_id, "name": "山间茶铺", "gateway_url": "https://alipay.example/gateway.do"
-        },
-    )  # fmt: skip
-    since = START - timedelta(days=1)
-    if made:
-        for kind, name in (("app_private", "app_private_key.pem"), ("alipay_public", "alipay_public_key.pem")):
-            AlipayKey.objects.create(account=account, kind=kind, key=(folder / name).read_text(), valid_from=since)
-    return account
-
-
-def _goods() -> list[Variant]:
-    tea, _ = Category.objects.get_or_create(slug="tea", defaults={"name_zh": "茶", "name_en": "Tea"})
-    for fen in PRICES:
-        words = {"category": tea, "name_zh": f"茶 {fen}", "name_en": f"Tea {fen}"}
-        product, _ = Product.objects.get_or_create(slug=f"tea-{fen}", defaults=words)
-        Variant.objects.get_or_create(
-            sku=f"T-{fen}", defaults={"product": product, "name_zh": "50 克", "name_en": "50 g", "price_fen": fen}
-        )
-    return list(Variant.objects.filter(sku__startswith="T-").order_by("price_fen"))

@@ -1,7 +1,9 @@
 """`make simulate`: histories of every fault at once, played by seed on real PostgreSQL under a clock that is moved."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,29 +12,35 @@ from typing import Any
 
 from config.local.places import ROOT
 from config.local.proofs.figures import keep
+from config.local.proofs.seeds import tally
 from config.local.testing import template
+from config.local.watcher import dies_with_us
 
 PLAYERS = 2
+KEPT_EVERY = 50
 
 
 def simulate(*, histories: int, first: int) -> int:
-    """Play `histories` seeds from `first` on; the exit code is 1 when one broke a rule. Prints each that did, with steps."""
-    last, started = first + histories - 1, time.monotonic()
-    played, violations = 0, []
-    with template() as environment:
-        shares = [[str(first + at), str(last), str(PLAYERS)] for at in range(min(PLAYERS, histories))]
-        for found in _played(environment, shares):
-            played += found["played"]
-            if found["violation"]:
-                violations.append(found["seed"])
-                print(found["violation"], flush=True)
-            if played % 50 == 0 and found["played"]:
-                print(f"  {played} of {histories} after {time.monotonic() - started:.0f} s", flush=True)
-    line = f"simulate: {played} histories, {len(violations)} violations, seeds {first}-{last}"
-    bound = f"With 0 violations in {played}, fewer than {3 / max(played, 1):.2%} of histories break a rule (95 %: 3/n)."
-    keep("simulate", [*(f"violation at seed {seed}" for seed in violations), *([] if violations else [bound]), line])
-    print(line)
-    return 0 if played == histories and not violations else 1
+    """Play `histories` seeds from `first` on; the exit code is 1 when one broke a rule or not all were played.
+
+    Prints each that broke one, with steps. What was found is kept as the run goes; stopped (Ctrl-C), it ends with what
+    it has, and a later run from the next seed carries it on.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    found, started = tally(first, first + histories - 1), time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt), template() as environment:
+        shares = [[str(first + at), str(found.last), str(PLAYERS)] for at in range(min(PLAYERS, histories))]
+        for each in _played(environment, shares):
+            found.note(each["seed"], each["played"], each["violation"])
+            if each["violation"]:
+                print(each["violation"], flush=True)
+            if len(found.played) % KEPT_EVERY == 0:
+                found.keep()
+                print(f"  {len(found.played)} of {histories} after {time.monotonic() - started:.0f} s", flush=True)
+    found.keep()
+    print(found.lines()[-1])
+    return 0 if found.is_clean else 1
 
 
 def crash_points() -> int:
@@ -55,15 +63,25 @@ def _played(environment: dict[str, str], shares: list[list[str]]) -> Iterator[di
     players = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.simulation", *share], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, **environment, "LOG_LEVEL": "CRITICAL"},
+            env={**os.environ, **environment, "LOG_LEVEL": "CRITICAL"}, start_new_session=True,
+            preexec_fn=dies_with_us(signal.SIGTERM),
         )
         for share in shares
     ]  # fmt: skip
-    while players:
-        for player in list(players):
+    try:
+        yield from _lines(players)
+    finally:
+        for player in players:
+            player.terminate()
+
+
+def _lines(players: list["subprocess.Popen[str]"]) -> Iterator[dict[str, Any]]:
+    left = list(players)
+    while left:
+        for player in list(left):
             line = player.stdout.readline() if player.stdout else ""
             if line:
                 yield json.loads(line)
             else:
                 player.wait()
-                players.remove(player)
+                left.remove(player)
