@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin import by_hand
+from payments.admin import by_hand, counter
 from payments.admin.columns import ReadOnlyAdmin, amount
 from payments.admin.forms import RefundForm
 from payments.errors import RefundableMoved, RefundRefused
@@ -34,7 +34,7 @@ class OrderAdmin(ReadOnlyAdmin):
             path("<int:order_id>/record/", self.admin_site.admin_view(by_hand.record), name="payments_order_record"),
             path("<int:pk>/ask/", self.admin_site.admin_view(self.ask), name="payments_order_ask"),
         ]
-        return [*own, *super().get_urls()]
+        return [*own, *counter.urls(), *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -48,6 +48,7 @@ class OrderAdmin(ReadOnlyAdmin):
             "story": story(order), "lines": order.lines.order_by("position"),
             "may_refund": _may(request, "request_refund"), "may_ask": _may(request, "ask_alipay"),
             "may_record": by_hand.may_record(request, order),
+            "may_charge": counter.may_charge(request) and order.state == Order.State.AWAITING_PAYMENT,
         })  # fmt: skip
 
     def refund(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -79,6 +79,12 @@ class Charge:
         return max(0, -(-(until - self.now) // timedelta(seconds=1)))
 
     @property
+    def ask_at(self) -> datetime:
+        """When Alipay may be asked next for somebody who looks on."""
+        pause = timedelta(seconds=settings.PAYMENTS["ask_again_s"])
+        return max(self.now, (self.attempt.asked_at or self.attempt.created_at) + pause)
+
+    @property
     def ends_by(self) -> datetime:
         """By then it is certain, or a case says that a person must look."""
         clocks = settings.PAYMENTS

@@ -45,13 +45,13 @@ def retire(attempt: Transaction, *, actor: str) -> bool:
     stays watched, for the code may still be paid from somewhere else. A code that nobody has been shown can be left
     without asking: so another way stays open while Alipay can't be reached.
     """
-    if _was_never_shown(attempt) and _supersede(attempt, actor, unless_shown=True):
+    if _was_never_shown(attempt) and set_aside(attempt, actor=actor, unless_shown=True):
         return True
     match _close_at_alipay(attempt, actor=actor, deadline_s=settings.PAYMENTS["page_deadline_s"]):
         case Done():
             return True
         case CertainlyNot(next=Next.WAIT):
-            _supersede(attempt, actor)
+            set_aside(attempt, actor=actor)
             return True
         case Unknown():
             Transaction.objects.mark_in_doubt(attempt.pk, next_check_at=database_now())
@@ -65,7 +65,11 @@ def _was_never_shown(attempt: Transaction) -> bool:
     return attempt.scene == Transaction.Scene.QR and attempt.state == Transaction.State.CREATED and not attempt.in_doubt
 
 
-def _supersede(attempt: Transaction, actor: str, *, unless_shown: bool = False) -> bool:
+def set_aside(attempt: Transaction, *, actor: str, unless_shown: bool = False) -> bool:
+    """Take it off its page; it stays watched to its end, and what it brings is booked. True for the one who did it.
+
+    unless_shown  only while nobody can have been shown a code of it
+    """
     with transaction.atomic(durable=True):
         Order.objects.locked(attempt.order_id)
         moved = Transaction.objects.mark_superseded(attempt.pk, unless_shown=unless_shown)
