@@ -128,6 +128,7 @@ def _welcome(product: Stack, kept: dict[str, str], took_s: float) -> None:
   shop       {product.shop}
   staff      {product.shop}/admin/    {EMAIL}  {kept["password"]}
              and the code of the second factor:  python3 run.py code
+  counter    {product.shop}/admin/payments/order/counter/    payment codes to scan: {product.sandbox}/wallet
   Alipay     {product.sandbox}    (pretended; no money moves)
 
   ask for a payment:   .venv/bin/python manage.py request_payment --amount 12.30 --subject "Tea"

@@ -140,6 +140,8 @@ class Paying:
         return PayState.CANCELLED if self.cancelled_at else PayState.CLOSED
 
     def _of_live_attempt(self) -> PayState:
+        if self.scene == Transaction.Scene.COUNTER:
+            return self._at_counter()
         if self.now >= self.over_at:
             return self._once_answered(since=self.over_at, then=PayState.EXPIRED)
         if self.attempt_state == Transaction.State.CREATED:
@@ -151,6 +153,12 @@ class Paying:
                 since=self.wanted_at, then=PayState.SCANNED if self.scanned_at else PayState.NOT_SEEN
             )
         return PayState.SCANNED if self.scanned_at else PayState.WAITING
+
+    def _at_counter(self) -> PayState:
+        """The buyer's code was scanned by staff: what is left is to confirm it on the phone, where that is asked."""
+        if self.scanned_at and not self.wanted_at:
+            return PayState.SCANNED
+        return PayState.CHECKING if self.attempt_age < ANSWER_WAIT else PayState.IN_DOUBT
 
     def _once_answered(self, *, since: datetime, then: PayState) -> PayState:
         """`then` when Alipay has answered since; until that "checking", and after a while "we don't know"."""

@@ -20,7 +20,7 @@ ACTIONS = {
 DOORS = {
     "notice": _("Alipay's notice"), "poll": _("our question to Alipay"), "closer": _("closing"), "buyer": _("buyer"),
     "gateway": _("Alipay's answer"), "shop": _("shop"), "clock": _("clock"), "refunds": _("refund worker"),
-    "return": _("return from Alipay"), "rule:small": _("rule for small amounts"),
+    "cancel": _("cancelling a charge"), "return": _("return from Alipay"), "rule:small": _("rule for small amounts"),
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The counter's page: who may charge, what is said, and that a code goes out once and is shown nowhere."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
@@ -10,6 +11,7 @@ from django.urls import reverse
 from payments.models import AuditEvent, GatewayCall, Order, Transaction, User
 from payments.models.clock import database_now
 from payments.models.roles import ROLES
+from payments.queries.paying import PayState, paying
 from payments.services.close import close_due
 from tests.conftest import enter
 
@@ -238,7 +240,25 @@ def test_an_order_that_waits_is_found_by_its_number_and_charged(cashier, connect
     assert f"{PAGE}?order" not in cashier.get(reverse("admin:payments_order_change", args=[order.pk])).content.decode()
 
 
-def test_a_paid_order_is_not_charged_again(cashier, connected, make_order):
+def test_the_buyers_own_page_says_what_happens_at_the_counter(cashier, connected, client, twin):
+    """Also on the page of an order that is charged there: never a way to pay beside what is in doubt."""
+    twin.control("faults", method="alipay.trade.pay", http_500="1")
+    sell(cashier)
+    order, attempt = Order.objects.get(), Transaction.objects.get()
+
+    def says() -> tuple[PayState, bool]:
+        found = paying(order.token)
+        assert found is not None
+        return found.state, found.may_pay
+
+    assert says() == (PayState.CHECKING, False)
+    Transaction.objects.update(created_at=attempt.created_at - timedelta(seconds=20))
+    assert says() == (PayState.IN_DOUBT, False)
+    Transaction.objects.update(scanned_at=attempt.created_at, in_doubt=False, state="presented")
+    assert says()[0] == PayState.SCANNED
+
+
+def test_an_order_whose_time_runs_out_is_not_charged(cashier, connected, make_order):
     order = make_order()
     shown = cashier.get(PAGE, {"order": order.number}).content.decode()
     Order.objects.filter(pk=order.pk).update(expires_at=database_now())
