@@ -269,7 +269,7 @@ INVARIANTS = [
     "payments.queries.rules.messages.RULES",
     "checkout.queries.invariants.RULES",
 ]
-# Tables whose rows tell about an order, by order_id: a shorter run looks at the orders of rows written since.
+# Tables whose rows tell about an order, by an indexed order_id: a shorter run looks at the orders of rows written since.
 INVARIANTS_OF_ORDERS = ["checkout_delivery", "checkout_stockhold"]
 
 LOGGING_CONFIG = None

@@ -33,6 +33,9 @@ class BooksCheck(models.Model):
     last_transfer_id = internal(models.BigIntegerField(_("last transfer"), db_default=0))
     last_line_id = internal(models.BigIntegerField(_("last line of an order"), db_default=0))
     last_follow_up_id = internal(models.BigIntegerField(_("last follow-up"), db_default=0))
+    last_order_id = internal(models.BigIntegerField(_("last order"), db_default=0))
+    last_transaction_id = internal(models.BigIntegerField(_("last attempt to pay"), db_default=0))
+    last_refund_id = internal(models.BigIntegerField(_("last refund"), db_default=0))
 
     objects: ClassVar[BooksCheckQuerySet] = BooksCheckQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
 

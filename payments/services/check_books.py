@@ -9,7 +9,7 @@ from payments.alipay.clock import BEIJING
 from payments.models import BooksCheck, Case
 from payments.models.clock import database_now
 from payments.queries.invariants import Broken, snapshot
-from payments.queries.touched import GROWING, Mark
+from payments.queries.touched import TABLES, Mark
 from payments.services import duties
 
 logger = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ def check_books(*, since_last_green: bool = False, hear: Hear | None = None) -> 
     """
     started = database_now()
     last = BooksCheck.objects.last_green() if since_last_green else None
-    since = Mark(last.xid, *(getattr(last, f"last_{name}_id") for name in GROWING)) if last else None
+    since = Mark(last.xid, *(getattr(last, f"last_{name}_id") for name in TABLES)) if last else None
     found = []
     with snapshot() as books:
         for each in books.check(since=since, at=last.started_at if last else None):
@@ -37,7 +37,7 @@ def check_books(*, since_last_green: bool = False, hear: Hear | None = None) -> 
     kept = BooksCheck.objects.create(
         reach=BooksCheck.Reach.SINCE if since else BooksCheck.Reach.FULL, started_at=started, ended_at=database_now(),
         checked=len(found), broken=len(red), xid=books.mark.xid,
-        **{f"last_{name}_id": getattr(books.mark, name) for name in GROWING},
+        **{f"last_{name}_id": getattr(books.mark, name) for name in TABLES},
         results={each.name: {"count": each.hits, "ids": each.ids, "ms": each.ms} for each in found},
     )  # fmt: skip
     for each in red:

@@ -85,6 +85,13 @@ def test_what_was_open_during_the_green_run_and_committed_later_is_found(rows):
     assert check_books(since_last_green=True).results["I-17"]["ids"] == [f"order:{rows['o']}"]
 
 
+@pytest.mark.parametrize("name", ["I-14", "I-16", "I-17", "I-18"])
+def test_an_older_record_is_found_by_the_trace_that_a_change_leaves(rows, monkeypatch, name):
+    monkeypatch.setattr(touched, "MARGIN", 0)
+
+    assert name in found_after(NAMED[name][0], rows)
+
+
 def test_too_much_written_is_a_full_run(rows, monkeypatch):
     last = BooksCheck.objects.get()
     monkeypatch.setattr(touched, "MOST_TOUCHED", 0)

@@ -85,6 +85,36 @@ def test_no_free_connection_is_a_repeat_later_and_heals_by_itself(client, says, 
     assert heard(attempt) == ("paid", ["pays_order"])
 
 
+@pytest.fixture
+def full_disk(committed_db):
+    """PostgreSQL's word for it (53100), wherever something would be added to the audit trail. Gives the end of it."""
+    with psycopg.connect(
+        host=os.environ["TEST_SOCKETS"], user=OWNER, dbname=connection.settings_dict["NAME"], autocommit=True
+    ) as owner:
+        owner.execute(
+            "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;"
+            "CREATE TRIGGER no_space BEFORE INSERT ON payments_auditevent EXECUTE FUNCTION no_space()"
+        )
+        yield lambda: owner.execute("DROP FUNCTION IF EXISTS no_space() CASCADE")
+        owner.execute("DROP FUNCTION IF EXISTS no_space() CASCADE")
+
+
+@pytest.mark.rows("F31")
+def test_a_full_disk_is_a_repeat_later_while_pages_are_read(client, says, attempt, full_disk):
+    """`make disk-full` fills a real one."""
+    body = says.notice(attempt)
+
+    full = client.post("/alipay/notify", body, content_type=FORM)
+    assert (full.status_code, full.content) == (503, b"fail")
+    assert heard(attempt) == ("presented", [])
+    assert client.get(f"/pay/{attempt.order.token}/").status_code == 200
+
+    full_disk()
+    assert client.post("/alipay/notify", body, content_type=FORM).content == b"success"
+    assert heard(attempt) == ("paid", ["pays_order"])
+
+
 @pytest.mark.rows("F26")
 def test_a_commit_whose_outcome_nobody_learned_is_repeated_without_a_second_effect(client, says, attempt, monkeypatch):
     """The line is cut between the commit and its word to us: the notice was applied, and we said that we can't say."""

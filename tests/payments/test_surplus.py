@@ -178,7 +178,7 @@ def test_the_database_refuses_a_second_robot_refund(second):
     assert Refund.objects.get() == refund
 
 
-@pytest.mark.rows("F49", "F31")
+@pytest.mark.rows("F49")
 def test_a_second_payment_is_back_at_alipay_and_in_the_books_once(connected, make_order, twin):
     order = make_order()
     first = start_payment(order, scene=Transaction.Scene.QR, actor="test")
