@@ -14,6 +14,9 @@ Targets
   simulate  histories of every fault at once under a moved clock: HISTORIES=60 SEED=1
   crash-points  the process killed at every point of every flow
   chaos     the real processes under load, killed at random instants, then both books compared: KILLS=20 ORDERS=5000 SEED=1
+  soak      mixed load for long, a fault every 30 s, all invariants each minute, our memory watched: MINUTES=60 SEED=1
+  disk-full  PostgreSQL's volume full under load, and free again: ORDERS=400 SEED=1 (mounts a small volume: as root)
+  failover  PostgreSQL lost under load, a standby that is behind takes over: ORDERS=600 SEED=1
   guards    each guard taken out in turn, and its test seen failing
   refund-race  refunds of one payment at once from many processes: TRIALS=1000 SEED=1
   code      the present second-factor code of the running demo's staff login

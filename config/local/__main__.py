@@ -60,6 +60,18 @@ def main(target: str, words: list[str]) -> int:
             return chaos(
                 kills=_number("KILLS", words, 20), orders=_number("ORDERS", words, 5000), seed=_number("SEED", words, 1)
             )
+        case "soak":
+            from config.local.proofs.soak import soak
+
+            return soak(minutes=_number("MINUTES", words, 60), seed=_number("SEED", words, 1))
+        case "disk-full":
+            from config.local.proofs.disk_full import disk_full
+
+            return disk_full(orders=_number("ORDERS", words, 400), seed=_number("SEED", words, 1))
+        case "failover":
+            from config.local.proofs.failover import failover
+
+            return failover(orders=_number("ORDERS", words, 600), seed=_number("SEED", words, 1))
         case "guards":
             from config.local.proofs.guarding import guards
 

@@ -93,9 +93,8 @@ def servers(data: Path, *, durable: bool) -> Iterator[Servers]:
 
 def start_postgres(data: Path, sockets: Path, *, durable: bool) -> "subprocess.Popen[bytes]":
     home = _postgres_home()
-    data.parent.mkdir(parents=True, exist_ok=True)
     if not (data / "PG_VERSION").exists():
-        _init_cluster(home, data)
+        make_cluster(data)
     _await_old_postmaster(data)
     settings = {
         "listen_addresses": "", "unix_socket_directories": str(sockets), "max_connections": "200", "shared_buffers": "256MB",
@@ -110,6 +109,19 @@ def start_postgres(data: Path, sockets: Path, *, durable: bool) -> "subprocess.P
             [str(home / "bin" / "postgres"), "-D", str(data), *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             cwd="/", preexec_fn=dies_with_us(signal.SIGINT), start_new_session=True, umask=0o077, **_as_server(),
         )  # fmt: skip
+
+
+def copy_cluster(source: Path, copy: Path) -> None:
+    """A standby's beginning: a copy of the running server on these sockets, which will follow its log. Raises ServersFailed."""
+    done = subprocess.run(
+        [
+            _postgres_home() / "bin" / "pg_basebackup", "-h", source, "-U", "postgres", "-D", copy, "-R", "-X", "stream",
+            "--checkpoint", "fast",
+        ],
+        capture_output=True, text=True, cwd="/", check=False, **_as_server(),
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise ServersFailed(f"the standby could not be copied: {done.stderr.strip()}")
 
 
 def kill_postgres(running: Servers) -> None:
@@ -128,14 +140,21 @@ def kill_postgres(running: Servers) -> None:
     postmaster.wait()
 
 
-def _init_cluster(home: Path, data: Path) -> None:
-    """Make the cluster beside its place and move it there whole, so that a killed start leaves no half of one."""
+def make_cluster(data: Path, *, wal: Path | None = None) -> None:
+    """Make the cluster beside its place and move it there whole, so that a killed start leaves no half of one.
+
+    wal  where its log lies, if elsewhere: a folder of the server's user
+    """
+    data.parent.mkdir(parents=True, exist_ok=True)
     fresh = data.with_name("postgres.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     hand_over(fresh)
     done = subprocess.run(
-        [home / "bin" / "initdb", "-D", fresh, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
+        [
+            _postgres_home() / "bin" / "initdb", "-D", fresh, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+            "--locale", "C.UTF-8", "--no-sync", *([f"--waldir={wal}"] if wal else []),
+        ],
         capture_output=True, text=True, cwd="/", check=False, preexec_fn=dies_with_us(signal.SIGTERM), start_new_session=True,
         **_as_server(),
     )  # fmt: skip

@@ -1,7 +1,8 @@
-"""Buyers and staff of `make chaos`, one process of many: `python -m config.local.proofs.buyers SEED COUNT HISTORY SANDBOX`.
+"""Buyers and staff of `make chaos` and its like, one process of many.
 
-Places orders and starts payments through the services that the pages call, pays at the pretend Alipay, looks at the
-pages over HTTP, asks for refunds. What was acknowledged to somebody is written to the history at once: that must survive.
+`python -m config.local.proofs.buyers SEED COUNT HISTORY SANDBOX PAUSE`: places orders and starts payments through the
+services that the pages call, pays at the pretend Alipay, looks at the pages over HTTP, asks for refunds; rests PAUSE seconds
+after each order. What was acknowledged to somebody is written to the history at once: that must survive.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402  # after the registry is filled
+from django.core.exceptions import ObjectDoesNotExist  # noqa: E402
 from django.db import DatabaseError, InterfaceError, close_old_connections  # noqa: E402
 
 from payments.errors import PaymentsError  # noqa: E402
@@ -35,7 +37,8 @@ from payments.services.place_order import Line, place_order  # noqa: E402
 from payments.services.refund import approve_refund, request_refund  # noqa: E402
 from payments.services.start_payment import start_payment  # noqa: E402
 
-TROUBLE = (DatabaseError, InterfaceError, OSError, PaymentsError)  # of the kinds that people see and try again
+# of the kinds that people see and try again; an order that is gone with a lost database is a page not found
+TROUBLE = (DatabaseError, InterfaceError, OSError, PaymentsError, ObjectDoesNotExist)
 Scene = Transaction.Scene
 Done = TypeVar("Done")
 
@@ -60,7 +63,7 @@ class Buyers:
             )
         )  # fmt: skip
         self._tell("ordered", order=order.number, fen=fen)
-        attempt = self._again(lambda: start_payment(order, scene=Scene.QR, actor="buyer"))
+        attempt = self._again(lambda: start_payment(_opened(order), scene=Scene.QR, actor="buyer"))
         what = self.chance.random()
         if what < 0.1:
             return  # never comes back
@@ -69,12 +72,12 @@ class Buyers:
             return
         if what < 0.27:
             with contextlib.suppress(*TROUBLE):
-                cancel_order(order, actor="buyer")
+                cancel_order(_opened(order), actor="buyer")
             return
         self._pay(order, attempt)
         if what < 0.37:  # a new code, and the old one, still in somebody's hand, is paid as well
             with contextlib.suppress(*TROUBLE):
-                self._pay(order, start_payment(order, scene=Scene.QR, actor="buyer", fresh=True))
+                self._pay(order, start_payment(_opened(order), scene=Scene.QR, actor="buyer", fresh=True))
         self._look(order)
         if what > 0.8:
             self._refund(order, fen)
@@ -94,7 +97,7 @@ class Buyers:
                 check_payment(order.token)
 
     def _refund(self, order: Order, fen: int) -> None:
-        paid = Transaction.objects.filter(order=order, state=Transaction.State.PAID).first()
+        paid = Transaction.objects.filter(order__token=order.token, state=Transaction.State.PAID).first()
         if paid is None:
             return
         with contextlib.suppress(*TROUBLE):
@@ -132,13 +135,19 @@ class Buyers:
         os.write(self.history, line.encode() + b"\n")
 
 
+def _opened(order: Order) -> Order:
+    """As its page finds it: by the token of its link."""
+    return Order.objects.get(token=order.token)
+
+
 def main() -> None:
-    seed, count, history, sandbox = sys.argv[1:5]
+    seed, count, history, sandbox, pause_s = sys.argv[1:6]
     buyers = Buyers(int(seed), Path(history), sandbox)
     for at in range(int(count)):
         with contextlib.suppress(*TROUBLE):
             buyers.buy(at)
         buyers._tell("done", seed=int(seed), number=at)
+        time.sleep(float(pause_s))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from config.local.places import ROOT, scratch_folder
-from config.local.proofs.chaos import MORE, production_secrets
 from config.local.proofs.figures import keep
+from config.local.proofs.underfire import MORE, production_secrets
 from config.local.proofs.verdict import rows
 from config.local.servers import Servers, servers
 from config.local.smoke import CLOCKS

@@ -47,14 +47,13 @@ def waiting(running: Servers) -> int:
 def judge(product: Stack, running: Servers, history: Path) -> Verdict:
     """Compare everything, once all is drained."""
     said = [json.loads(line) for line in history.read_text().splitlines()]
-    with urllib.request.urlopen(f"{product.sandbox}/control/book", timeout=30) as answer:
-        book = {trade["out_trade_no"]: trade for trade in json.load(answer)["trades"]}
+    book = book_of(product)
     verdict = Verdict()
     _compare_money(verdict, running, book)
     _compare_words(verdict, running, book, said)
     if left := waiting(running):
         verdict.violations.append(f"{left} things are left to do")
-    verdict.violations += _invariants(product)
+    verdict.violations += broken_invariants(product)
     return verdict
 
 
@@ -97,7 +96,7 @@ def _compare_words(verdict: Verdict, running: Servers, book: dict[str, Any], sai
                 verdict.acknowledged += 1
 
 
-def _invariants(product: Stack) -> list[str]:
+def broken_invariants(product: Stack) -> list[str]:
     """Broken ones with the first of their ids; the command says so on its output, whatever its exit code."""
     words = [sys.executable, "manage.py", "check_invariants", "--json"]
     done = subprocess.run(words, cwd=ROOT, env=product.environment, capture_output=True, text=True, check=False)
@@ -105,6 +104,19 @@ def _invariants(product: Stack) -> list[str]:
         return [f"check_invariants: {done.stderr.strip()[-400:]}"]
     found = json.loads(done.stdout)
     return [f"{name}: {each['count']} {each['ids'][:3]}" for name, each in found.items() if each["count"]]
+
+
+def book_of(product: Stack) -> dict[str, Any]:
+    """The pretend Alipay's trades by their numbers."""
+    with urllib.request.urlopen(f"{product.sandbox}/control/book", timeout=30) as answer:
+        return {trade["out_trade_no"]: trade for trade in json.load(answer)["trades"]}
+
+
+def notices(product: Stack) -> list[dict[str, Any]]:
+    """What the pretend Alipay sent, with every answer it got."""
+    with urllib.request.urlopen(f"{product.sandbox}/control/notices", timeout=30) as answer:
+        found: list[dict[str, Any]] = json.load(answer)["notices"]
+        return found
 
 
 def rows(running: Servers, query: str) -> list[tuple[Any, ...]]:
