@@ -96,11 +96,15 @@ def send_extra(message: dict[str, Any]) -> None:
 def send_refund_news(message: dict[str, Any]) -> None:
     """How a refund stands: request received, agreed, not agreed, sent back. What the robots return, `send_extra` tells.
 
+    A buyer who did not ask hears nothing of what staff refuse each other.
+
     message  payload of "refund.requested", "refund.approved", "refund.rejected", "refund.succeeded": order_id, refund_id
     """
     refund = Refund.objects.select_related("transaction__order").get(pk=message["refund_id"])
     order, news = refund.transaction.order, message["dedupe_key"].split(":")[0].removeprefix("refund.")
     if order is None or refund.origin == Refund.Origin.ROBOT:
+        return
+    if news == "rejected" and refund.origin != Refund.Origin.BUYER:
         return
     mail = _about(order, "refund", message, page="checkout:order", refund=refund, news=news, why=message.get("why", ""))
     if mail is not None:

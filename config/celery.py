@@ -24,6 +24,7 @@ app.conf.beat_schedule |= {
         "poll_unsettled": 1,
         "close_due": 2,
         "send_refunds": 1,
+        "go_on_with_bulk_refunds": 2,
         "lapse_refund_requests": 60,
         "end_dead_calls": 10,
         "relay_outbox_messages": 1,

@@ -10,7 +10,7 @@ PaymentsError
 ├── CaseRefused          a rule of ours about cases says no: nothing happened, tell the person why
 │   └── CaseOver, MoneyLeft
 ├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
-│   └── NotAllowed, SamePerson, StaleFactor, NotWaiting, RefundableMoved
+│   └── NotAllowed, SamePerson, StaleFactor, NotWaiting, RefundableMoved, TooMany, NothingFound
 └── AlipayError
     ├── BadGateway       not an address this account's gateway can have: keys and gateway belong together
     ├── BadKey           not a key we can use; the text says what was pasted instead
@@ -122,6 +122,12 @@ class StaleFactor(RefundRefused): ...
 
 
 class NotWaiting(RefundRefused): ...
+
+
+class TooMany(RefundRefused): ...
+
+
+class NothingFound(RefundRefused): ...
 
 
 class RefundableMoved(RefundRefused):

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from payments.services import (
     approve_refund,
+    bulk_refund,
     check_books,
     close,
     housekeeping,
@@ -39,6 +40,12 @@ def send_refunds(**_from_newer_callers: object) -> None:
 def lapse_refund_requests(**_from_newer_callers: object) -> None:
     """End requests for refunds that nobody decided in time."""
     approve_refund.lapse_requests(limit=100)
+
+
+@shared_task(ignore_result=True, soft_time_limit=50)  # under the lease of a minute
+def go_on_with_bulk_refunds(**_from_newer_callers: object) -> None:
+    """Ask for, or approve, the next orders of a bulk refund."""
+    bulk_refund.go_on(seconds=20)
 
 
 @shared_task(ignore_result=True, soft_time_limit=25)

@@ -2,6 +2,7 @@
 
 import secrets
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -163,6 +164,22 @@ class ProductAdmin(admin.ModelAdmin[Product]):
     prepopulated_fields: ClassVar[dict[str, Any]] = {"slug": ("name_en",)}
     inlines = (VariantInline,)
     change_list_template = "admin/checkout/product_list.html"
+    actions = ("recall",)
+
+    def has_recall_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.request_bulk_refund")
+
+    @admin.action(description=_("Refund orders with these goods (a recall)"), permissions=["recall"])
+    def recall(self, request: HttpRequest, products: QuerySet[Product]) -> HttpResponse | None:
+        """To the form of a bulk refund, with the article numbers of every kind of these goods."""
+        skus = list(
+            Variant.objects.filter(product__in=products).exclude(sku="").order_by("sku").values_list("sku", flat=True)
+        )
+        if not skus:
+            messages.error(request, gettext("Choose goods that have article numbers."))
+            return None
+        where = reverse("admin:payments_refundbatch_plan")
+        return HttpResponseRedirect(f"{where}?{urlencode({'skus': ' '.join(skus)})}")
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

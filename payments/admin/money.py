@@ -7,7 +7,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin.columns import ReadOnlyAdmin, amount
+from payments.admin.columns import ReadOnlyAdmin, amount, person
 from payments.models import (
     AuditEvent,
     Case,
@@ -87,7 +87,8 @@ class CaseAdmin(ReadOnlyAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    list_display = ("at", "subject_kind", "subject_id", "action", "state", "actor", "cause")
+    list_display = ("at", "subject_kind", "subject_id", "action", "state", person("actor", _("who")), "cause")
+    actors = ("actor",)
     list_filter = ("subject_kind", "action", "at")
     search_fields = ("=subject_id", "cause", "actor")
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
@@ -11,15 +12,18 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from payments.admin import by_hand, counter
+from payments.admin.batch_forms import PlanForm
+from payments.admin.batches import may_plan, plan_page
 from payments.admin.columns import ReadOnlyAdmin, amount
 from payments.admin.forms import RefundForm
 from payments.errors import RefundableMoved, RefundRefused
-from payments.models import Order, Refund, Transaction, User
+from payments.models import Order, Refund, RefundBatch, Transaction, User
 from payments.money import Money
 from payments.queries.order_story import story
 from payments.queries.refundable import refundable
 from payments.services import ask
 from payments.services.approve_refund import ask_as_staff
+from payments.services.plan_batch import MOST
 
 
 @admin.register(Order)
@@ -27,6 +31,7 @@ class OrderAdmin(ReadOnlyAdmin):
     list_display = ("number", "title", amount("total_fen", _("total")), "state", "created_at", "expires_at", "paid_at")
     list_filter = ("state", "created_at")
     search_fields = ("number", "title", "transactions__out_trade_no", "transactions__trade_no")
+    actions = ("refund_marked",)
 
     def get_urls(self) -> list[URLPattern]:
         own = [
@@ -35,6 +40,21 @@ class OrderAdmin(ReadOnlyAdmin):
             path("<int:pk>/ask/", self.admin_site.admin_view(self.ask), name="payments_order_ask"),
         ]
         return [*own, *counter.urls(), *super().get_urls()]
+
+    def has_bulk_refund_permission(self, request: HttpRequest) -> bool:
+        return may_plan(request)
+
+    @admin.action(
+        description=_("Refund the marked orders: first a look at what would go back"), permissions=["bulk_refund"]
+    )
+    def refund_marked(self, request: HttpRequest, orders: QuerySet[Order]) -> HttpResponse | None:
+        """To the form of a bulk refund, with these orders."""
+        ids = list(orders.order_by("pk").values_list("pk", flat=True)[: MOST + 1])
+        if len(ids) > MOST:
+            messages.error(request, gettext("More than {most} orders: mark fewer.").format(most=MOST))
+            return None
+        marked = {"orders": ",".join(map(str, ids)), "scope": RefundBatch.Scope.WHOLE}
+        return plan_page(request, PlanForm(initial=marked))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -10,11 +10,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin.columns import ReadOnlyAdmin, amount
+from payments.admin.columns import ReadOnlyAdmin, amount, person
 from payments.admin.forms import DecisionForm
 from payments.errors import NotAllowed, NotWaiting, SamePerson, StaleFactor
 from payments.models import AuditEvent, Refund, User
 from payments.models.clock import database_now
+from payments.queries.people import names
 from payments.queries.refundable import refundable
 from payments.services.approve_refund import actor, approve, reject
 
@@ -23,11 +24,12 @@ from payments.services.approve_refund import actor, approve, reject
 class RefundAdmin(ReadOnlyAdmin):
     list_display = (
         "created_at", "out_request_no", "transaction", amount("amount_fen", _("amount")), "origin", "state", "in_doubt",
-        "requester", "approver", "lapses_at", "ended_at",
+        person("requester", _("requested by")), person("approver", _("approved by")), "lapses_at", "ended_at",
     )  # fmt: skip
     list_filter = ("state", "origin", "reason_code", "in_doubt", "created_at")
     search_fields = ("out_request_no", "transaction__out_trade_no", "transaction__trade_no")
     list_select_related = ("transaction",)
+    actors = ("requester", "approver")
 
     def get_urls(self) -> list[URLPattern]:
         decide = self.admin_site.admin_view(self.decide)
@@ -45,9 +47,9 @@ class RefundAdmin(ReadOnlyAdmin):
 
     def decide(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A second person says yes or no. Every refusal says why, and what to do."""
-        refund, person = _found(pk), request.user
+        refund, user = _found(pk), request.user
         here = HttpResponseRedirect(reverse("admin:payments_refund_change", args=[pk]))
-        assert isinstance(person, User), "the front door let nobody else in"
+        assert isinstance(user, User), "the front door let nobody else in"
         if request.method != "POST":
             return here
         form = DecisionForm(request.POST)
@@ -55,10 +57,10 @@ class RefundAdmin(ReadOnlyAdmin):
             return self._page(request, refund, form=form, status=400)
         try:
             if "reject" in request.POST:
-                reject(refund, person=person, why=form.cleaned_data["why"])
+                reject(refund, person=user, why=form.cleaned_data["why"])
                 messages.success(request, gettext("The refund is not agreed; its amount is free again."))
             else:
-                approve(refund, person=person, session=request.session)
+                approve(refund, person=user, session=request.session)
                 messages.success(request, gettext("Approved. The refund leaves for Alipay within seconds."))
         except StaleFactor:
             messages.warning(request, gettext("Please prove your second factor once more, then approve."))
@@ -72,16 +74,16 @@ class RefundAdmin(ReadOnlyAdmin):
         return here
 
     def _page(self, request: HttpRequest, refund: Refund, *, form: Any = None, status: int = 200) -> HttpResponse:
-        order, person = refund.transaction.order, request.user
-        may_decide = isinstance(person, User) and person.has_perm("payments.approve_refund")
+        order, user, steps = refund.transaction.order, request.user, list(AuditEvent.objects.about(refund))
+        may_decide = isinstance(user, User) and user.has_perm("payments.approve_refund")
         return render(request, "admin/payments/refund.html", {
             **self.admin_site.each_context(request), "opts": self.opts, "title": refund.out_request_no, "refund": refund,
             "order": order, "part": refundable(order) if order else None, "form": form or DecisionForm(),
-            "is_own": refund.requester == actor(person) if isinstance(person, User) else False,
+            "is_own": refund.requester == actor(user) if isinstance(user, User) else False,
             "may_decide": may_decide, "waits": refund.state == Refund.State.REQUESTED, "now": database_now(),
-            "steps": AuditEvent.objects.about(refund),
+            "steps": steps, "people": names([refund.requester, refund.approver, *(step.actor for step in steps)]),
         }, status=status)  # fmt: skip
 
 
 def _found(pk: int) -> Refund:
-    return get_object_or_404(Refund.objects.select_related("transaction__order__paid_by"), pk=pk)
+    return get_object_or_404(Refund.objects.select_related("transaction__order__paid_by", "batch_item__batch"), pk=pk)

@@ -12,6 +12,7 @@ from payments.models.order import Order, OrderLine
 from payments.models.passkey import Passkey
 from payments.models.people import User
 from payments.models.refund import Refund
+from payments.models.refund_batch import RefundBatch, RefundBatchItem
 from payments.models.second_factor import CodeApp, RecoveryCode
 from payments.models.staff_day import StaffDay
 from payments.models.statement import Difference, StatementLine
@@ -20,6 +21,6 @@ from payments.models.transaction import Transaction
 __all__ = [
     "Account", "AlipayKey", "AuditEvent", "AuditSeal", "BillDay", "BillFile", "BillPart", "BooksCheck", "Case", "CaseEvent",
     "CodeApp", "Difference", "Duty", "GatewayCall", "IdempotencyRecord", "InboundMessage", "MerchantAccount", "Order",
-    "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund", "StaffDay", "StatementLine", "Transaction", "Transfer",
-    "User",
+    "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund", "RefundBatch", "RefundBatchItem", "StaffDay",
+    "StatementLine", "Transaction", "Transfer", "User",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from payments.fields import internal
+from payments.fields import internal, public
 from payments.models.checks import check
 from payments.money import Money
 
@@ -91,10 +91,18 @@ class RefundQuerySet(models.QuerySet["Refund"]):
         return moved == 1
 
     def mark_ended(
-        self, refund_id: int, state: "Refund.State", *, evidence: str, now: datetime, version: int | None = None
+        self,
+        refund_id: int,
+        state: "Refund.State",
+        *,
+        evidence: str,
+        now: datetime,
+        answer: str = "",
+        version: int | None = None,
     ) -> bool:
         """End a refund that moves no money. The caller releases its reservation in the same commit.
 
+        answer   words to who asked for it
         version  of the claim, where a worker ends it: a late one moves nothing
         """
         before = {
@@ -104,8 +112,9 @@ class RefundQuerySet(models.QuerySet["Refund"]):
         }[state]
         claimed = {} if version is None else {"version": version}
         moved = self.filter(pk=refund_id, state__in=before, **claimed).update(
-            state=state, evidence=evidence, ended_at=now, in_doubt=False, next_check_at=None, version=F("version") + 1
-        )
+            state=state, evidence=evidence, ended_at=now, in_doubt=False, next_check_at=None, answer=answer,
+            version=F("version") + 1,
+        )  # fmt: skip
         return moved == 1
 
     def check_at(self, refund: "Refund", *, when: datetime) -> bool:
@@ -161,6 +170,7 @@ class Refund(models.Model):
     approver = internal(models.CharField(_("approved by"), max_length=80, blank=True, default=""))
     lines = internal(models.JSONField(_("by line (fen)"), default=dict, blank=True))
     evidence = internal(models.CharField(_("evidence"), max_length=80, blank=True, default=""))
+    answer = public(models.CharField(_("answer to who asked"), max_length=200, blank=True, db_default="", default=""))
     created_at = internal(models.DateTimeField(_("created"), db_default=Now()))
     approved_at = internal(models.DateTimeField(_("approved"), null=True, blank=True))
     lapses_at = internal(models.DateTimeField(_("lapses"), null=True, blank=True))

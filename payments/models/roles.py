@@ -13,6 +13,7 @@ from django.db.models import Q
 MONEY = (
     "order", "transaction", "refund", "gatewaycall", "inboundmessage", "outboxmessage", "case", "transfer", "auditevent",
     "auditseal", "bookscheck", "billday", "billfile", "statementline", "difference",
+    "refundbatch",
 )  # fmt: skip
 GOODS = ("category", "product", "variant", "stock")
 LOOK = tuple(f"payments.view_{model}" for model in MONEY)
@@ -26,6 +27,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "finance": (
         *LOOK, "payments.ask_alipay", "payments.request_refund", "payments.record_payment", "payments.work_case",
         "payments.write_off_case", "payments.upload_bill", "payments.close_bill_day",
+        "payments.request_bulk_refund",
     ),
     "approver": (*LOOK, "payments.ask_alipay", "payments.approve_refund", "payments.write_off_case"),
     "catalogue manager": KEEP_GOODS,
@@ -34,6 +36,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "payments.record_payment", "payments.charge_counter", "payments.work_case", "payments.write_off_case",
         "payments.upload_bill", "payments.close_bill_day", "payments.view_user", "payments.add_user",
         "payments.change_user", "auth.view_group",
+        "payments.request_bulk_refund",
     ),
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
-"""The published graph of states: every legal move of an order, a transaction, a refund and a case. See docs/states.md.
+"""The published graph of states: every legal move of an order, a transaction, a refund and the others. See docs/states.md.
 
-The database refuses a row any other move (migration 0013), and the audit trail must be a path in this graph (I-17).
+The database refuses a row any other move (triggers, from migration 0013 on), and the audit trail must be a path in this
+graph (I-17).
 "" stands for "not there yet". A move from a state to itself is something that happened without changing it.
 """
 
@@ -22,6 +23,10 @@ MOVES: dict[str, Moves] = {
         ("requested", "approved"), ("requested", "rejected"), ("requested", "lapsed"), ("approved", "sent"),
         ("approved", "succeeded"), ("approved", "failed"), ("approved", "lapsed"), ("sent", "succeeded"), ("sent", "failed"),
     }),
+    "refundbatch": frozenset({
+        ("", "draft"), ("draft", "asking"), ("asking", "asked"), ("asked", "approving"), ("approving", "approved"),
+        ("approving", "asked"),  # its approver may no longer approve: another must
+    }),
     "case": frozenset({
         ("", "open"), ("open", "assigned"), ("assigned", "open"), ("open", "resolved"), ("open", "written_off"),
         ("assigned", "resolved"), ("assigned", "written_off"),
@@ -40,6 +45,7 @@ MOVES: dict[str, Moves] = {
 ENDS = {
     "order": ("refunded",),
     "refund": ("succeeded", "failed", "rejected", "lapsed"),
+    "refundbatch": ("approved",),
     "case": ("resolved", "written_off"),
     "billday": ("closed",),
     "billfile": ("imported",),

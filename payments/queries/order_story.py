@@ -5,7 +5,8 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from payments.models import AuditEvent, Case, Order, Refund, Transaction, Transfer, User
+from payments.models import AuditEvent, Case, Order, Refund, Transaction, Transfer
+from payments.queries.people import names
 from payments.queries.refundable import Refundable, refundable
 
 
@@ -29,6 +30,7 @@ class Story:
     cases: list[Case]
     transfers: list[Transfer]
     steps: list[Step]
+    people: dict[str, str]
 
     @property
     def doubtful(self) -> Transaction | None:
@@ -46,11 +48,13 @@ def story(order: Order) -> Story:
     """Eight queries, however long the story."""
     attempts = list(Transaction.objects.filter(order=order).order_by("pk"))
     refunds = list(Refund.objects.filter(transaction__in=attempts).order_by("pk"))
+    events = _events(order, attempts, refunds)
+    people = names([each.requester for each in refunds] + [each.actor for each in events])
     cases = list(Case.objects.filter(_about(order, attempts, refunds)).select_related("owner").order_by("-pk"))
     return Story(
         refundable=refundable(order), attempts=attempts, refunds=refunds, cases=cases,
         transfers=list(Transfer.objects.filter(transaction__in=attempts).order_by("pk")),
-        steps=_steps(order, attempts, refunds),
+        steps=_steps(order, attempts, refunds, events, people), people=people,
     )  # fmt: skip
 
 
@@ -66,17 +70,21 @@ def _about(order: Order, attempts: list[Transaction], refunds: list[Refund]) -> 
     return about
 
 
-def _steps(order: Order, attempts: list[Transaction], refunds: list[Refund]) -> list[Step]:
+def _events(order: Order, attempts: list[Transaction], refunds: list[Refund]) -> list[AuditEvent]:
+    about = Q(subject_kind="order", subject_id=order.pk)
+    about |= Q(subject_kind="transaction", subject_id__in=[each.pk for each in attempts])
+    about |= Q(subject_kind="refund", subject_id__in=[each.pk for each in refunds])
+    return list(AuditEvent.objects.filter(about).order_by("at", "pk"))
+
+
+def _steps(
+    order: Order, attempts: list[Transaction], refunds: list[Refund], events: list[AuditEvent], people: dict[str, str]
+) -> list[Step]:
     numbers = {
         ("order", order.pk): order.number,
         **{("transaction", each.pk): each.out_trade_no for each in attempts},
         **{("refund", each.pk): each.out_request_no for each in refunds},
     }
-    about = Q(subject_kind="order", subject_id=order.pk)
-    about |= Q(subject_kind="transaction", subject_id__in=[each.pk for each in attempts])
-    about |= Q(subject_kind="refund", subject_id__in=[each.pk for each in refunds])
-    events = list(AuditEvent.objects.filter(about).order_by("at", "pk"))
-    people = _names({event.actor for event in events})
     return [
         Step(
             at=event.at, subject=event.subject_kind, number=numbers[event.subject_kind, event.subject_id],
@@ -84,9 +92,3 @@ def _steps(order: Order, attempts: list[Transaction], refunds: list[Refund]) -> 
         )
         for event in events
     ]  # fmt: skip
-
-
-def _names(actors: set[str]) -> dict[str, str]:
-    """Members of staff by how records name them."""
-    ids = [int(actor[6:]) for actor in actors if actor.startswith("staff:") and actor[6:].isdigit()]
-    return {f"staff:{person.pk}": str(person) for person in User.objects.filter(pk__in=ids)} if ids else {}

@@ -28,12 +28,18 @@ SAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One refund as its buyer reads it. at: when it came into this state; answer_by: only of an open request."""
+    """One refund as its buyer reads it.
+
+    at         when it came into this state
+    answer_by  only of an open request
+    why        our words to the buyer, where we did not agree; may be empty
+    """
 
     says: Says
     amount: Money
     at: datetime
     answer_by: datetime | None
+    why: str
 
 
 def refunds_told(order: Order) -> list[Told]:
@@ -54,4 +60,5 @@ def _told(refund: Refund) -> Told:
     return Told(
         says=says, amount=refund.amount, at=refund.ended_at or refund.approved_at or refund.created_at,
         answer_by=refund.lapses_at if says is Says.REQUESTED else None,
+        why=refund.answer if says is Says.NOT_AGREED else "",
     )  # fmt: skip

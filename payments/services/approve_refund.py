@@ -79,11 +79,22 @@ def ask_as_buyer(
 
 def approve(refund: Refund, *, person: User, session: SessionBase) -> None:
     """The word of a second person: the refund leaves. Raises NotAllowed, StaleFactor, SamePerson, NotWaiting."""
-    now = database_now()
+    check_approver(person, session)
+    word_of(refund, person=person)
+
+
+def check_approver(person: User, session: SessionBase) -> None:
+    """Whether this person may approve now. Raises NotAllowed, StaleFactor."""
     if not person.has_perm("payments.approve_refund"):
         raise NotAllowed("this person may not approve refunds")
-    if not second_factor.is_fresh(session, now):
+    if not second_factor.is_fresh(session, database_now()):
         raise StaleFactor("the second factor was proved too long ago")
+
+
+def word_of(refund: Refund, *, person: User) -> None:
+    """Approve in the name of a person whose second factor was asked for. Raises NotAllowed, SamePerson, NotWaiting."""
+    if not person.has_perm("payments.approve_refund"):
+        raise NotAllowed("this person may not approve refunds")
     if refund.requester == actor(person):
         raise SamePerson("who asks for a refund can't approve it")
     with transaction.atomic():

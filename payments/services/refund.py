@@ -65,8 +65,8 @@ def approve_refund(refund: Refund, *, approver: str) -> None:
 
 
 def reject_refund(refund: Refund, *, actor: str, why: str) -> bool:
-    """Say no to a request; its amount is free again. True for the one who did it."""
-    return _end_without_money(refund, State.REJECTED, actor=actor, evidence=f"{actor}: {why}"[:80])
+    """Say no to a request, in words for who asked; its amount is free again. True for the one who did it."""
+    return _end_without_money(refund, State.REJECTED, actor=actor, evidence=why[:80], answer=why[:200])
 
 
 def lapse_refund(refund: Refund, *, actor: str, evidence: str = "not decided in time") -> bool:
@@ -117,11 +117,12 @@ def book(refund: Refund, order: Order | None, *, actor: str, evidence: str) -> N
 
 
 def _end_without_money(
-    refund: Refund, state: Refund.State, *, actor: str, evidence: str, version: int | None = None
+    refund: Refund, state: Refund.State, *, actor: str, evidence: str, answer: str = "", version: int | None = None
 ) -> bool:
     with transaction.atomic():
         lock(refund.transaction)
-        if not Refund.objects.mark_ended(refund.pk, state, evidence=evidence, now=database_now(), version=version):
+        now = database_now()
+        if not Refund.objects.mark_ended(refund.pk, state, evidence=evidence, answer=answer, now=now, version=version):
             return False
         if not Transaction.objects.release(refund.transaction_id, refund.amount_fen):
             raise BooksDisagree(f"{refund.out_request_no}: its amount is not among what is set aside")

@@ -1,10 +1,14 @@
 """What records say in their own words, said for staff."""
 
+from collections.abc import Mapping
+
 from django import template
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+
+from payments.queries.people import said
 
 register = template.Library()
 ACTIONS = {
@@ -15,12 +19,10 @@ ACTIONS = {
     "rejected": _("refund not agreed"), "lapsed": _("request lapsed"), "sent": _("refund sent to Alipay"),
     "succeeded": _("refunded"), "failed": _("refund refused by Alipay"), "partly_refunded": _("partly refunded"),
     "refunded": _("wholly refunded"), "reopened": _("open again for late money"), "discovered": _("found at Alipay"),
+    "planned": _("planned"), "confirmed": _("confirmed by its total"), "all_asked": _("all asked for"),
+    "approval_given": _("approved as a whole"), "all_approved": _("all approvals done"),
+    "approval_ended": _("approval stopped: this person may no longer approve"),
     "at_bank": _("at the buyer's bank"), "bank_returned_it": _("sent back by the buyer's bank"),
-}  # fmt: skip
-DOORS = {
-    "notice": _("Alipay's notice"), "poll": _("our question to Alipay"), "closer": _("closing"), "buyer": _("buyer"),
-    "gateway": _("Alipay's answer"), "shop": _("shop"), "clock": _("clock"), "refunds": _("refund worker"),
-    "cancel": _("cancelling a charge"), "return": _("return from Alipay"), "rule:small": _("rule for small amounts"),
 }  # fmt: skip
 
 
@@ -30,8 +32,9 @@ def action_words(action: str) -> object:
 
 
 @register.filter
-def door_words(actor: str) -> object:
-    return DOORS.get(actor, actor)
+def door_words(actor: str, people: Mapping[str, str] | None = None) -> object:
+    """A door in words; a member of staff by name, where `people` (payments.queries.people.names) knows it."""
+    return said(actor, people or {})
 
 
 @register.filter

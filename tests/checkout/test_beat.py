@@ -22,13 +22,17 @@ from payments.models import (
     Order,
     OutboxMessage,
     Refund,
+    RefundBatch,
     Transaction,
     Transfer,
+    User,
 )
 from payments.models.clock import database_now
 from payments.money import Money
+from payments.services.bulk_refund import confirm_batch
 from payments.services.check_books import check_nightly
 from payments.services.housekeeping import keep_house
+from payments.services.plan_batch import plan_batch
 from payments.services.refund import request_refund
 from payments.services.seal_audit import seal_audit
 from payments.services.start_payment import start_payment
@@ -88,6 +92,16 @@ class World:
             [each.fen for each in trade.refunds],
             Transfer.objects.filter(transaction=refund.transaction, cause="refund").count(),
         )
+
+    def go_on_with_bulk_refunds(self, ago: timedelta) -> Effect:
+        paid, boss = pay(self.make_order(), self.twin), User.objects.create_superuser("boss@example.com", "x")
+        batch = plan_batch(
+            Order.objects.filter(paid_by=paid), person=boss, scope=RefundBatch.Scope.WHOLE,
+            reason=Refund.Reason.RECALLED,
+        )  # fmt: skip
+        confirm_batch(batch, person=boss, typed=batch.total)
+        RefundBatch.objects.filter(pk=batch.pk).update(due_at=database_now() - ago)
+        return lambda: (RefundBatch.objects.get(pk=batch.pk).state, Refund.objects.filter(transaction=paid).count())
 
     def lapse_refund_requests(self, ago: timedelta) -> Effect:
         paid, over = pay(self.make_order(), self.twin), database_now() - ago
@@ -152,7 +166,8 @@ class World:
 # What one ring must come to, however often it is heard.
 ONCE: dict[str, Any] = {
     "poll_unsettled": ("paid", 1, 1), "close_due": ("closed", 1, 1), "send_refunds": ("succeeded", [3000], 1),
-    "lapse_refund_requests": ("lapsed", 0, 1), "end_dead_calls": ("unknown", 1), "relay_outbox_messages": 1,
+    "go_on_with_bulk_refunds": ("asked", 1), "lapse_refund_requests": ("lapsed", 0, 1),
+    "end_dead_calls": ("unknown", 1), "relay_outbox_messages": 1,
     "keep_house": (0, 1), "watch_certificates_end": 1, "seal_audit": 1, "check_books_nightly": (1, 1),
     "escalate_overdue_cases": ("high", 1), "tidy_old_carts": 0, "tell_who_waits": (0, 1),
 }  # fmt: skip

@@ -62,3 +62,10 @@ def test_what_a_robot_returns_is_not_told_here(paid):
     settle_refund(refund, actor="test", evidence="call:1")
 
     assert heard() == []
+
+
+def test_what_staff_refuse_each_other_is_no_news_for_a_buyer_who_did_not_ask(paid):
+    refund = request_refund(paid, Money(30_00), requester="staff:1", origin=Refund.Origin.STAFF)
+    approval._tell(refund, "refund.rejected", why="asked for twice")
+
+    assert heard() == []

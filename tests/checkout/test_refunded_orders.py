@@ -87,6 +87,16 @@ def test_a_refund_that_did_not_come_about_is_not_called_sent_back(client, order)
     assert not returned(order)
 
 
+def test_a_refusal_says_on_the_order_page_why_in_the_words_of_the_staff(client, order):
+    why = "茶叶已开封 <b>" + "，" * 150
+    reject_refund(ask(order, 3000), actor="staff:2", why=why)
+
+    html = client.get(f"/order/{order.token}/", headers={"accept-language": "zh-CN"}).content.decode()
+    assert "没有同意退款 ¥30.00，原因：“茶叶已开封" in html
+    assert "茶叶已开封 &lt;b&gt;" + "，" * 150 in html, "whole, and harmless"
+    assert "because: “茶叶已开封" in shown(client, order)
+
+
 def test_what_staff_only_ask_each_other_is_no_promise_to_the_buyer(client, order):
     refund = ask(order, 3000, Origin.STAFF)
     assert "¥30.00" not in shown(client, order)

@@ -7,11 +7,12 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from payments.models import Case, GatewayCall, InboundMessage, Order, Refund, Transaction, User
+from payments.models import Case, GatewayCall, InboundMessage, Order, Refund, RefundBatch, Transaction, User
 from payments.models.clock import database_now
 from payments.models.sealing import seal_events
 from payments.money import Money
 from payments.services.check_books import check_books
+from payments.services.plan_batch import plan_batch
 from payments.services.refund import request_refund
 from tests.conftest import enter
 
@@ -33,6 +34,8 @@ def one_of_each(order, unsettled, says, client) -> dict[Any, Any]:
     )
     Case.objects.open_once(Case.Kind.STUCK, f"transaction:{unsettled.pk}", evidence="x", amount_fen=8880)
     request_refund(unsettled, Money(1), requester="staff:1", origin=Refund.Origin.STAFF)
+    boss = User.objects.get(email="boss@example.com")
+    plan_batch(Order.objects.all(), person=boss, scope=RefundBatch.Scope.WHOLE, reason=Refund.Reason.RECALLED)
     check_books()
     seal_events(until_id=2**62, most=100, now=database_now())
     return {model: model._default_manager.first() for model in MODELS}

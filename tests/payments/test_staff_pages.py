@@ -253,3 +253,26 @@ def test_alipay_is_asked_at_once_and_the_page_says_before_and_after(support, con
     assert f"已向支付宝核实 {attempt.out_trade_no}" in told
     settled = support.post(page(attempt.order, "ask/"), follow=True)
     assert settled.status_code == 200
+
+
+def test_staff_see_names_of_people_wherever_somebody_did_something(
+    support, approver, order, django_assert_max_num_queries
+):
+    User.objects.filter(email="support@example.com").update(name="任真")
+    User.objects.filter(email="approver@example.com").update(name="钱谨")
+    for line in ("1", "2"):
+        asked(support, order, **{f"pieces_{line}": "1", "seen_fen": 710_00 if line == "1" else 410_00})
+    for refund in Refund.objects.filter(state="requested"):
+        approver.post(f"/admin/payments/refund/{refund.pk}/decide/", {"approve": "1"})
+
+    for where in (page(order), f"/admin/payments/refund/{Refund.objects.order_by('pk')[0].pk}/change/"):
+        seen = approver.get(where).content.decode()
+        assert "任真" in seen, where
+        assert "钱谨" in seen, where
+        assert "staff:" not in seen, where
+    for name in ("refund", "auditevent"):
+        with django_assert_max_num_queries(15):
+            seen = approver.get(f"/admin/payments/{name}/").content.decode()
+        assert "任真" in seen, name
+        assert "钱谨" in seen, name
+        assert "staff:" not in seen, name

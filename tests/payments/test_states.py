@@ -9,14 +9,17 @@ import pytest
 from django.db import connection
 
 from config.local.places import ROOT
-from payments.models import BillDay, BillFile, Case, Difference, Order, Refund, Transaction
+from payments.models import BillDay, BillFile, Case, Difference, Order, Refund, RefundBatch, Transaction
 from payments.models.states import ENDS, MOVES
 
 MODELS: dict[str, Any] = {
     "order": Order, "transaction": Transaction, "refund": Refund, "case": Case, "billday": BillDay, "billfile": BillFile,
-    "difference": Difference,
+    "difference": Difference, "refundbatch": RefundBatch,
 }  # fmt: skip
-GUARDS = [importlib.import_module(f"payments.migrations.{name}") for name in ("0013_guards", "0020_statement_lines")]
+BULK = next((ROOT / "payments" / "migrations").glob("*_bulk_refunds.py")).stem
+GUARDS = [
+    importlib.import_module(f"payments.migrations.{name}") for name in ("0013_guards", "0020_statement_lines", BULK)
+]
 RULES = {
     name.removesuffix("_moves"): rule
     for guards in GUARDS
