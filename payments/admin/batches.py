@@ -40,8 +40,8 @@ NEWS_EVERY_MS = 2000
 @admin.register(RefundBatch)
 class RefundBatchAdmin(ReadOnlyAdmin):
     list_display = (
-        "__str__", "created_at", "reason_code", "scope", "orders", amount("total_fen", _("total")), "state", "requested_by",
-        "approved_by",
+        "__str__", "state", amount("total_fen", _("total")), "orders", "requested_by", "approved_by", "reason_code",
+        "created_at",
     )  # fmt: skip
     list_filter = ("state", "reason_code", "created_at")
     search_fields = ("=id", "note")

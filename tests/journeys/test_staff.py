@@ -2,7 +2,10 @@
 
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,7 +15,10 @@ from payments.services.second_factor import current_code
 from tests.journeys.conftest import DESKTOP, PHONE
 
 PASSWORD = "a long walk in the hills"
-KEYS = {"support": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "approver": "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U"}
+KEYS = {
+    "support": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "approver": "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U",
+    "finance": "NBSWY3DPEB3W64TMMQQGC3TEEBZWC3LF",
+}  # fmt: skip
 MAKING = f"""
 from django.contrib.auth.models import Group
 from payments.models import CodeApp, User
@@ -83,3 +89,46 @@ def test_a_refund_is_asked_for_approved_by_another_and_comes_back(
     purchase.until("refunded", lambda: manage("explain", paid.order_number, "--json")["order"]["state"] == "refunded")
     asking.goto(refund)
     expect(asking.locator(".sentence")).to_contain_text("Succeeded")
+
+
+def is_refunded(manage: Callable[..., dict[str, Any]], number: str) -> bool:
+    return manage("explain", number, "--json")["order"]["state"] == "refunded"
+
+
+@pytest.mark.rows("M08", "M12")
+def test_marked_orders_are_refunded_by_one_typed_total_and_one_approval(
+    product, staff, request_payment, manage, control, open_browser, axe
+):
+    paid = [request_payment(amount=amount) for amount in ("210.00", "220.50")]
+    for each in paid:
+        control("pay", out_trade_no=each.out_trade_no)
+    purchase.until("paid", lambda: all(purchase.page_state(each) == "paid" for each in paid))
+    asking, deciding = (open_browser(size, "en-US").new_page() for size in (DESKTOP, PHONE))
+
+    enter(asking, product.shop, "finance")
+    asking.goto(f"{product.shop}/admin/payments/order/")
+    for each in paid:
+        asking.get_by_role("row", name=each.order_number).get_by_role("checkbox").check()
+    asking.locator("[name=action]").select_option("refund_marked")
+    asking.get_by_role("button", name="Go").click()
+    assert axe(asking) == []
+    asking.get_by_role("button", name="Show what would be refunded").click()
+    expect(asking.locator(".sentence")).to_contain_text("¥430.50 of 2 orders would be refunded")
+    assert axe(asking) == []
+    asking.locator("[name=total]").fill("430.00")
+    asking.keyboard.press("Enter")
+    expect(asking.get_by_text("This is not the total")).to_be_visible()
+    asking.locator("[name=total]").fill("430.50")
+    asking.keyboard.press("Enter")
+    expect(asking.locator(".sentence")).to_contain_text("¥430.50 of 2 orders waits", timeout=20_000)  # without a hand
+    assert axe(asking) == []
+
+    enter(deciding, product.shop, "approver")
+    deciding.goto(asking.url)
+    assert axe(deciding) == []
+    assert deciding.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways on a phone"
+    deciding.get_by_role("button", name="Approve 2 refunds, ¥430.50 in all").click()
+    for each in paid:
+        purchase.until("refunded", partial(is_refunded, manage, each.order_number))
+    deciding.reload()
+    expect(deciding.locator(".sentence")).to_contain_text("¥430.50 of 2 orders went back")

@@ -42,7 +42,7 @@ def create(name: str, table: str, columns: str, rule: str, words: str) -> str:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0020_statement_lines'),
+        ('payments', '0021_books_check_last_records'),
     ]
 
     operations = [
