@@ -86,6 +86,22 @@ def test_an_approved_refund_leaves_once_and_is_booked(paid, twin):
     assert all_hold()
 
 
+@pytest.mark.parametrize(("language", "shown"), [("zh-hans", "收到时已损坏"), ("en", "arrived damaged")])
+def test_alipay_shows_the_buyer_the_kind_of_reason_and_never_a_note_for_colleagues(
+    connected, make_order, twin, language, shown
+):
+    paid = pay(make_order(language=language), twin)
+    refund = request_refund(
+        paid, Money(1), requester="staff:1", origin=Refund.Origin.STAFF, reason="third time this month",
+        reason_code=Refund.Reason.DAMAGED,
+    )  # fmt: skip
+    approve_refund(refund, approver="staff:2")
+    drain()
+
+    (there,) = twin.site.alipay.book.trades[paid.out_trade_no].refunds
+    assert there.reason == shown
+
+
 def test_nothing_leaves_before_a_second_person_approves(paid, twin):
     request_refund(paid, Money(1), requester="staff:1", origin=Refund.Origin.STAFF)
 
