@@ -43,7 +43,8 @@ def enter(page: Page, shop: str, role: str) -> None:
     page.locator("article form button.primary").first.click()
     for _ in range(3):
         page.fill("#code", current_code(KEYS[role], datetime.now(UTC)))
-        page.get_by_role("button", name="Go on").click()
+        page.locator("#code").press("Enter")
+        page.wait_for_load_state()
         if page.locator("#code").count() == 0:
             return
         time.sleep(31 - datetime.now(UTC).second % 30)

@@ -17,6 +17,7 @@ from tests.simulation.verdict import AFTER_DRAINING, AT_ANY_INSTANT, Violation, 
 from tests.simulation.world import World
 
 Scene = Transaction.Scene
+PAYS, ASKS = "287654321098765432", "250000011234567890"  # payment codes, by what the pretend Alipay makes of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,11 @@ def _refunded_elsewhere(world: World) -> None:
     world.refund_in_console(_trade(world), 100, "console0")
 
 
+def _asked_for_a_password(world: World) -> None:
+    world.charge(ASKS)
+    world.ground.advance(timedelta(seconds=61))
+
+
 FLOWS = {
     "place an order": Flow(lambda world: None, _placed),
     "start a QR code": Flow(_placed, lambda world: world.start(_order(), Scene.QR, fresh=False)),
@@ -124,6 +130,13 @@ FLOWS = {
     "follow-ups of a payment": Flow(_paid, lambda world: world.work("payments.tasks.relay_outbox_messages")),
     "the closer": Flow(_over, lambda world: world.work("payments.tasks.close_due")),
     "the buyer cancels": Flow(_scanned, lambda world: world.cancel(_order())),
+    "charge a payment code": Flow(lambda world: None, lambda world: world.charge(PAYS)),
+    "charge a payment code, its answer lost": Flow(
+        lambda world: None, lambda world: world.charge(PAYS), (Break.SWALLOWED,)
+    ),
+    "cancel a charge, its answer lost": Flow(
+        _asked_for_a_password, lambda world: world.work("payments.tasks.close_due"), (Break.LOST, Break.SWALLOWED)
+    ),
     "late money": Flow(_paid_late, lambda world: world.deliver(world.letters()[0])),
     "ask for a refund": Flow(_paid, lambda world: world.ask_refund(Transaction.objects.get(), 5_000)),
     "approve a refund": Flow(_asked_refund, lambda world: world.approve(Refund.objects.get(), "staff:2")),
