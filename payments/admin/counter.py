@@ -113,7 +113,7 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     seen = charge(_cashier(request).pk, pk)
     if seen is None:
         raise Http404
-    if seen.is_open:
+    if seen.is_open and seen.state is not ChargeState.ASKING:  # the call's own answer comes first
         Transaction.objects.check_by(pk, when=seen.ask_at)
     return JsonResponse({"version": seen.version, "left": seen.seconds_left})
 

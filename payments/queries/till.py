@@ -64,7 +64,8 @@ class Charge:
         if self.attempt.state == Transaction.State.PRESENTED:
             return ChargeState.CONFIRMING
         answered = timedelta(seconds=settings.PAYMENTS["page_deadline_s"] + 1)
-        return ChargeState.ASKING if self.now - self.attempt.created_at < answered else ChargeState.DOUBT
+        on_its_way = self.attempt.heard_at is None and self.now - self.attempt.created_at < answered
+        return ChargeState.ASKING if on_its_way else ChargeState.DOUBT
 
     @property
     def is_open(self) -> bool:

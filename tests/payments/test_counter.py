@@ -428,6 +428,7 @@ def test_a_code_is_never_charged_by_the_poller(scan, twin):
 
     attempt.refresh_from_db()
     assert (attempt.state, calls()) == (State.CREATED, [("pay", "unknown")])
+    assert (attempt.in_doubt, seen(attempt)) == (False, ChargeState.DOUBT), '"no such trade yet" ends no doubt'
 
 
 def test_a_cancel_alipay_refuses_for_good_is_asked_about_and_a_person_looks(scan, twin, monkeypatch):
