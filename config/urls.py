@@ -1,11 +1,14 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from payments.api.view import Nowhere
 from payments.views import health
 
 urlpatterns = [
     path("", include("checkout.urls")),
     path("", include("payments.urls")),
+    path("api/v1/", include("payments.api.urls")),
+    re_path(r"^api/", Nowhere.as_view()),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),

@@ -6,6 +6,8 @@ PaymentsError
 ├── BooksDisagree        two of our records contradict each other: nothing was written, a person must look
 ├── OrderRefused         a rule of ours says no: nothing happened, tell the person why
 │   └── NotPayable, TooLittleTime, KeyReused, NotACode, TillBusy
+├── StillRunning         the same request is being worked on: nothing was done now, come back soon
+├── KeyRefused           not an API key in force, or not from this address: nothing is told about which
 ├── PasskeyRefused       not a passkey of ours, or not for this ceremony: nobody is signed in by it
 ├── CaseRefused          a rule of ours about cases says no: nothing happened, tell the person why
 │   └── CaseOver, MoneyLeft
@@ -56,6 +58,9 @@ class NotACode(OrderRefused): ...
 class TillBusy(OrderRefused): ...
 
 
+class StillRunning(PaymentsError): ...
+
+
 class AlipayError(PaymentsError): ...
 
 
@@ -93,6 +98,9 @@ class GatewayDown(NotSent): ...
 
 
 class RefundRefused(PaymentsError): ...
+
+
+class KeyRefused(PaymentsError): ...
 
 
 class PasskeyRefused(PaymentsError): ...

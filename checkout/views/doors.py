@@ -12,6 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from checkout.models import Cart, CartLine, Delivery, Product
 from checkout.services.carts import find_cart, new_cart
 from payments.models import Order, User
+from payments.services import throttle
 from payments.services.throttle import seconds_to_wait
 from payments.views.problems import reference
 
@@ -95,13 +96,7 @@ def too_often(request: HttpRequest, wait: int) -> HttpResponse:
 
 
 def client_address(request: HttpRequest) -> str:
-    """Who asks: the connection's address, or what a proxy of ours says where the settings name its header."""
-    header = settings.CLIENT_ADDRESS_HEADER
-    return str(
-        request.META.get(header) or request.META.get("REMOTE_ADDR", "")
-        if header
-        else request.META.get("REMOTE_ADDR", "")
-    )
+    return throttle.client_address(request.META)
 
 
 def remember(request: HttpRequest, order: Order) -> None:

@@ -45,6 +45,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "payments",
     "checkout",
 ]
@@ -187,6 +189,40 @@ CONTENT_SECURITY_POLICY: dict[str, dict[str, list[str]]] = {
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     }
+}
+# --- the API: docs/api.md -----------------------------------------------------------------------------------------
+API_MOST_PER_KEY = env.int("API_MOST_PER_KEY", default=600)  # requests a minute
+API_MOST_PER_ADDRESS = env.int("API_MOST_PER_ADDRESS", default=1200)
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "payments.api.schema.Described",
+    "EXCEPTION_HANDLER": "payments.api.problems.answer",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNICODE_JSON": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Jiezhang API",
+    "DESCRIPTION": "Orders, payments and refunds of this checkout. Amounts are whole fen, currency CNY.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "payments.api.schema.with_problems"],
+    "AUTHENTICATION_WHITELIST": ["payments.api.callers.ByKey", "payments.api.callers.ByStaffSession"],
+    "SERVERS": [{"url": SITE_URL}],
+    "ENUM_NAME_OVERRIDES": {
+        "OrderState": "payments.models.Order.State",
+        "PaymentState": "payments.models.Transaction.State",
+        "RefundState": "payments.models.Refund.State",
+        "CaseState": "payments.models.Case.State",
+        "Scene": "payments.models.Transaction.Scene",
+        "SceneToStart": "payments.api.payments.SCENES",
+        "LedgerAccount": "payments.models.Account",
+    },
 }
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="shop@example.com")

@@ -1,5 +1,6 @@
 """What is, and every legal change of it."""
 
+from payments.models.api_client import ApiClient, ApiKey
 from payments.models.audit import AuditEvent, AuditSeal
 from payments.models.bill import BillDay, BillFile, BillPart
 from payments.models.books_check import BooksCheck
@@ -19,8 +20,8 @@ from payments.models.statement import Difference, StatementLine
 from payments.models.transaction import Transaction
 
 __all__ = [
-    "Account", "AlipayKey", "AuditEvent", "AuditSeal", "BillDay", "BillFile", "BillPart", "BooksCheck", "Case", "CaseEvent",
-    "CodeApp", "Difference", "Duty", "GatewayCall", "IdempotencyRecord", "InboundMessage", "MerchantAccount", "Order",
-    "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund", "RefundBatch", "RefundBatchItem", "StaffDay",
-    "StatementLine", "Transaction", "Transfer", "User",
+    "Account", "AlipayKey", "ApiClient", "ApiKey", "AuditEvent", "AuditSeal", "BillDay", "BillFile", "BillPart",
+    "BooksCheck", "Case", "CaseEvent", "CodeApp", "Difference", "Duty", "GatewayCall", "IdempotencyRecord",
+    "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund",
+    "RefundBatch", "RefundBatchItem", "StaffDay", "StatementLine", "Transaction", "Transfer", "User",
 ]  # fmt: skip

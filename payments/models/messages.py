@@ -4,12 +4,13 @@ import uuid
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from payments.fields import SealedField, internal, personal
+from payments.fields import SealedField, internal, personal, seal, sealed_place
 
 
 class InboundMessage(models.Model):
@@ -181,6 +182,42 @@ class OutboxMessage(models.Model):
         return f"{self.topic} {self.dedupe_key}"
 
 
+HOLD_KEY = """
+INSERT INTO payments_idempotencyrecord (caller, key, request_hash, answer, seal_id, held_until)
+VALUES (%(caller)s, %(key)s, %(hash)s, '{}', gen_random_uuid(), clock_timestamp() + %(seconds)s * interval '1 second')
+ON CONFLICT (caller, key) DO UPDATE SET held_until = excluded.held_until
+WHERE payments_idempotencyrecord.status IS NULL AND payments_idempotencyrecord.held_until < clock_timestamp()
+  AND payments_idempotencyrecord.request_hash = excluded.request_hash
+RETURNING id, seal_id, held_until
+"""
+
+
+class IdempotencyQuerySet(models.QuerySet["IdempotencyRecord"]):
+    def hold(self, caller: str, key: str, request_hash: str, hold: timedelta) -> "IdempotencyRecord | None":
+        """Take a new key, or one whose holder let its time pass, to answer its request. None while it is not to be had."""
+        values: dict[str, str | float] = {
+            "caller": caller,
+            "key": key,
+            "hash": request_hash,
+            "seconds": hold.total_seconds(),
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(HOLD_KEY, values)
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        made = IdempotencyRecord(pk=row[0], caller=caller, key=key, request_hash=request_hash, answer={})
+        made.seal_id, made.held_until = row[1], row[2]
+        return made
+
+    def keep(self, held: "IdempotencyRecord", *, status: int, body: str) -> bool:
+        """Write the answer down. True for the one who still holds the key."""
+        place = sealed_place(IdempotencyRecord, "body", held.seal_id)
+        sealed = seal(body.encode(), place=place)
+        waiting = self.filter(pk=held.pk, held_until=held.held_until, status=None)
+        return waiting.update(status=status, body=sealed, held_until=None) == 1
+
+
 class IdempotencyRecord(models.Model):
     """The answer a request got, so that its repeat gets the same one."""
 
@@ -188,7 +225,14 @@ class IdempotencyRecord(models.Model):
     key = internal(models.CharField(_("key"), max_length=120))
     request_hash = internal(models.CharField(_("hash of the request"), max_length=64))
     answer = internal(models.JSONField(_("answer")))
+    # an answer of the API: its status and text once it was given; until then who is at work holds the key
+    status = internal(models.SmallIntegerField(_("status"), null=True, blank=True))
+    seal_id = internal(models.UUIDField(db_default=RandomUUID(), default=uuid.uuid4, editable=False))
+    body = personal(SealedField(_("text of the answer"), null=True, blank=True))
+    held_until = internal(models.DateTimeField(_("held until"), null=True, blank=True))
     created_at = internal(models.DateTimeField(_("created"), db_default=Now(), db_index=True))
+
+    objects: ClassVar[IdempotencyQuerySet] = IdempotencyQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
 
     class Meta:
         verbose_name = _("kept answer")

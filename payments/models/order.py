@@ -67,6 +67,11 @@ class Order(models.Model):
 
     number = public(models.CharField(_("number"), max_length=32))
     token = secret(models.CharField(_("token"), max_length=64))
+    # the program that placed it through the API, and that program's own name for it
+    client = internal(models.ForeignKey("payments.ApiClient", models.PROTECT, null=True, blank=True, db_index=False))
+    reference = internal(
+        models.CharField(_("the other shop's number"), max_length=64, blank=True, db_default="", default="")
+    )
     account = internal(models.ForeignKey("payments.MerchantAccount", models.PROTECT, db_index=False))
     title = public(models.CharField(_("what for"), max_length=256))
     goods_fen = public(models.BigIntegerField(_("goods (fen)")))
@@ -109,6 +114,7 @@ class Order(models.Model):
         )
         indexes = (
             models.Index(fields=["expires_at"], condition=Q(state="awaiting_payment"), name="order_awaiting_by_expiry"),
+            models.Index(fields=["client", "-id"], condition=Q(client__isnull=False), name="order_by_client"),
         )
 
     def __str__(self) -> str:

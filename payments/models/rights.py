@@ -14,6 +14,7 @@ APPEND_ONLY = (
 NEVER_DELETED = (
     "payments_order", "payments_transaction", "payments_gatewaycall", "payments_case", "payments_merchantaccount",
     "payments_alipaykey", "payments_duty", "payments_refund", "payments_staffday",
+    "payments_apiclient", "payments_apikey",
     "payments_billday", "payments_billfile", "payments_difference",
     "payments_refundbatch", "payments_refundbatchitem",
 )  # fmt: skip

@@ -34,6 +34,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "owner": (
         *LOOK, *KEEP_GOODS, *SERVE, "payments.ask_alipay", "payments.request_refund", "payments.approve_refund",
         "payments.record_payment", "payments.charge_counter", "payments.work_case", "payments.write_off_case",
+        "payments.view_apiclient", "payments.manage_api",
         "payments.upload_bill", "payments.close_bill_day", "payments.view_user", "payments.add_user",
         "payments.change_user", "auth.view_group",
         "payments.request_bulk_refund",

@@ -22,6 +22,8 @@ ACTIONS = {
     "planned": _("planned"), "confirmed": _("confirmed by its total"), "all_asked": _("all asked for"),
     "approval_given": _("approved as a whole"), "all_approved": _("all approvals done"),
     "approval_ended": _("approval stopped: this person may no longer approve"),
+    "api_client_added": _("connected"), "api_client_changed": _("changed what it may do"),
+    "api_key_made": _("key made"), "api_key_revoked": _("key revoked"),
     "at_bank": _("at the buyer's bank"), "bank_returned_it": _("sent back by the buyer's bank"),
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
+from payments.drawing import draw_png, draw_svg
 from payments.errors import OrderRefused
 from payments.models import Order, Transaction
 from payments.queries.paying import Paying, PayState
@@ -20,7 +21,6 @@ from payments.services.start_payment import pay_address, start_payment
 from payments.services.watch import watch
 from payments.views.browsers import App, app_of, is_elsewhere, note_start
 from payments.views.private import private
-from payments.views.qr import draw_png, draw_svg
 
 logger = structlog.get_logger(__name__)
 

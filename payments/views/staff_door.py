@@ -17,13 +17,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from payments.drawing import draw_svg
 from payments.errors import PasskeyRefused
 from payments.models import User
 from payments.models.clock import database_now
 from payments.queries.waiting import Waiting, waiting
 from payments.services import passkeys, second_factor
 from payments.services.throttle import seconds_to_wait
-from payments.views.qr import draw_svg
 
 TRIES, TRIES_PER_S = 6, 10 * 60
 NEW_KEY, ASKED = "code_app_key", "passkey_confirming"

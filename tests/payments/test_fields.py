@@ -25,7 +25,7 @@ def test_every_model_field_says_what_it_is():
 
 
 def test_every_secret_that_is_kept_for_use_is_sealed():
-    """Passwords and recovery codes are digests and an order's token must be looked up; every other secret lies sealed."""
+    """Passwords, recovery codes, API keys are digests, an order's token must be looked up; every other secret lies sealed."""
     open_secrets = {
         f"{model.__name__}.{field.name}"
         for model in apps.get_app_config("payments").get_models()
@@ -33,7 +33,7 @@ def test_every_secret_that_is_kept_for_use_is_sealed():
         if getattr(field, "data_class", "") == "secret" and type(field).__name__ != "SealedField"
     }
 
-    assert open_secrets == {"User.password", "RecoveryCode.digest", "Order.token"}
+    assert open_secrets == {"User.password", "RecoveryCode.digest", "Order.token", "ApiKey.digest"}
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from payments.drawing import draw_svg
 from payments.models import Case, GatewayCall, InboundMessage, Order, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.queries.paying import PayState, paying
 from payments.sandbox.notices import signed_return
 from payments.services.record_payment import record_payment
 from payments.services.start_payment import start_payment
-from payments.views.qr import draw_svg
 
 State, Scene = Transaction.State, Transaction.Scene
 

@@ -1,0 +1,82 @@
+"""Who asks: a program with a key, or a member of staff in a browser's session. What they may do is a set of scopes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import PermissionDenied as Refused
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from payments.api.problems import Problem
+from payments.errors import KeyRefused
+from payments.models import ApiKey, User
+from payments.models.api_client import Scope
+from payments.models.clock import database_now
+from payments.services import second_factor
+from payments.services.api_keys import recognise
+from payments.services.throttle import client_address
+
+REALM = 'Bearer realm="jiezhang"'
+# What a right of staff opens here. Placing orders and starting payments is for programs.
+RIGHTS = {
+    Scope.ORDERS_READ: "payments.view_order", Scope.ORDERS_ALL: "payments.view_order",
+    Scope.REFUNDS_WRITE: "payments.request_refund", Scope.LEDGER_READ: "payments.view_transfer",
+    Scope.CASES_READ: "payments.view_case", Scope.CATALOGUE_READ: "checkout.view_product",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`person` answers for what is done: the one in the session, or who made the key."""
+
+    name: str  # in records and counts: "api:3", "staff:7"
+    person: User
+    scopes: frozenset[str]
+    key: ApiKey | None = None
+
+
+class ByKey(BaseAuthentication):
+    """Authorization: Bearer jz_…"""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller] | None:
+        kind, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if kind.lower() != "bearer":
+            return None
+        try:
+            key = recognise(text.strip(), address=client_address(request.META))
+        except KeyRefused:
+            raise AuthenticationFailed from None
+        return AnonymousUser(), Caller(f"api:{key.client_id}", key.made_by, frozenset(key.client.scopes), key)
+
+    def authenticate_header(self, request: Request) -> str:
+        return REALM
+
+
+class ByStaffSession(SessionAuthentication):
+    """The session of the staff pages, with its second factor proved; writes need the form token (X-CSRFToken)."""
+
+    def authenticate(self, request: Request) -> tuple[User, Caller] | None:
+        user = request._request.user
+        if not (isinstance(user, User) and user.is_active and user.is_staff):
+            return None
+        if not second_factor.is_proved(request._request.session, database_now()):
+            return None
+        try:
+            self.enforce_csrf(request)
+        except Refused:
+            raise Problem("csrf") from None
+        scopes = frozenset(scope for scope, right in RIGHTS.items() if user.has_perm(right))
+        return user, Caller(f"staff:{user.pk}", user, scopes)
+
+
+class HasScope(BasePermission):
+    """The view's scope for this method: `read` for GET, `write` for all others. None is for everybody who is known."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        wanted = view.read if request.method in ("GET", "HEAD") else view.write
+        if request.method not in view.allowed_methods:
+            return True  # and is told so: 405 says nothing about rights
+        return isinstance(request.auth, Caller) and (wanted is None or wanted in request.auth.scopes)

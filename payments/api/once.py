@@ -1,0 +1,89 @@
+"""Idempotency-Key: the same request under the same key has one effect and one answer."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import Any
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from payments.api.problems import Problem
+from payments.errors import KeyReused, StillRunning
+from payments.services import once
+from payments.services.once import Kept
+
+SHAPE = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
+# Refusals that say what was wrong with the request itself are kept like successes; after all others it may be tried anew.
+KEPT_REFUSALS = frozenset({400, 404, 422})
+Handler = Callable[..., Response]
+
+
+def answered_once(*, in_one_commit: bool) -> Callable[[Handler], Handler]:
+    """Ask for a key, do the work under it once, and answer repeats with what came of it.
+
+    in_one_commit  effect and answer are committed together. False for work that calls Alipay, which happens outside of
+                   any transaction and is repeated safely under the number that was saved first
+    """
+
+    def decorate(handler: Handler) -> Handler:
+        @wraps(handler)
+        def answer(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+            key = request.headers.get("Idempotency-Key", "")
+            if not SHAPE.fullmatch(key):
+                raise Problem("key_missing" if not key else "malformed")
+            try:
+                found = once.begin(f"once:{view.caller.name}", key, _hash(request))
+            except KeyReused:
+                raise Problem("key_reused") from None
+            except StillRunning:
+                raise Problem("in_progress", retry_after_s=1) from None
+            if isinstance(found, Kept):
+                return _again(found)
+            return _work(view, found, in_one_commit, lambda: handler(view, request, *args, **kwargs))
+
+        return answer
+
+    return decorate
+
+
+def _work(view: Any, held: Any, in_one_commit: bool, work: Callable[[], Response]) -> Response:
+    boundary: AbstractContextManager[Any] = transaction.atomic() if in_one_commit else nullcontext()
+    try:
+        with boundary:
+            response = work()
+            once.keep(held, status=response.status_code, body=_kept(response))
+    except StillRunning:  # so slow that a repeat took over: what was done in this commit is undone
+        raise Problem("in_progress", retry_after_s=1) from None
+    except Exception as error:
+        refusal: Response = view.handle_exception(error)
+        if refusal.status_code in KEPT_REFUSALS:
+            once.keep(held, status=refusal.status_code, body=_kept(refusal))
+        else:
+            once.let_go(held)
+        return refusal
+    return response
+
+
+def _kept(response: Response) -> dict[str, Any]:
+    kind = "problem" if response.status_code >= 400 else "answer"
+    return {"kind": kind, "data": response.data, "location": response.get("Location")}
+
+
+def _again(found: Kept) -> Response:
+    response = Response(found.body["data"], status=found.status)
+    if found.body["kind"] == "problem":
+        response.content_type = "application/problem+json"
+    if found.body["location"]:
+        response["Location"] = found.body["location"]
+    response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _hash(request: Request) -> str:
+    said = json.dumps([request.method, request.path, request.data], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()

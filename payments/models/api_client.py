@@ -1,0 +1,84 @@
+"""Programs that use the API, and the keys they show. A key is stored as a digest only: it is shown once, when it is made."""
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from payments.fields import internal, secret
+
+NOTED_EVERY = timedelta(minutes=1)
+
+
+class Scope(models.TextChoices):
+    """What a program may do. Approving refunds is none of them: that takes a person."""
+
+    CATALOGUE_READ = "catalogue:read", _("see goods, prices and stock")
+    CARTS_WRITE = "carts:write", _("fill carts and order them")
+    ORDERS_READ = "orders:read", _("see its own orders, payments and refunds")
+    ORDERS_ALL = "orders:all", _("see every order of this house")
+    ORDERS_WRITE = "orders:write", _("place and cancel orders")
+    PAYMENTS_WRITE = "payments:write", _("start, check and close payments")
+    REFUNDS_WRITE = "refunds:write", _("ask for refunds, in the name of who made the key")
+    LEDGER_READ = "ledger:read", _("see the ledger")
+    CASES_READ = "cases:read", _("see cases")
+
+
+class ApiClient(models.Model):
+    """One program: a connected shop, a till, the books. Orders belong to the client that placed them."""
+
+    name = internal(models.CharField(_("name"), max_length=60))
+    scopes = internal(ArrayField(models.CharField(max_length=20, choices=Scope), verbose_name=_("may")))
+    # empty: from anywhere; else networks as "203.0.113.0/24"
+    addresses = internal(
+        ArrayField(models.CharField(max_length=50), verbose_name=_("only from"), default=list, blank=True)
+    )
+    created_at = internal(models.DateTimeField(_("added"), db_default=Now()))
+
+    class Meta:
+        verbose_name = _("API client")
+        verbose_name_plural = _("API clients")
+        permissions = (("manage_api", "Can make and revoke API keys"),)
+        constraints = (models.UniqueConstraint(fields=["name"], name="api_client_named_once"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def in_force(self, now: datetime) -> "ApiKeyQuerySet":
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=now))
+
+    def end(self, *, by: datetime) -> int:
+        """Let these keys end then, or when they end anyway if that is sooner. How many end sooner by it."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=by)).update(ends_at=by)
+
+    def note_use(self, key: "ApiKey", now: datetime) -> None:
+        """Remember that it was used; written at most once a minute."""
+        if key.used_at is None or now - key.used_at >= NOTED_EVERY:
+            self.filter(Q(used_at=None) | Q(used_at__lte=now - NOTED_EVERY), pk=key.pk).update(used_at=now)
+
+
+class ApiKey(models.Model):
+    client = internal(models.ForeignKey(ApiClient, models.PROTECT, related_name="keys"))
+    name = internal(models.CharField(_("key"), max_length=12))  # its first part, in clear: which key it is
+    digest = secret(models.CharField(_("digest"), max_length=64))
+    made_by = internal(models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, verbose_name=_("made by")))
+    made_at = internal(models.DateTimeField(_("made"), db_default=Now()))
+    ends_at = internal(models.DateTimeField(_("ends"), null=True, blank=True))
+    used_at = internal(models.DateTimeField(_("last used"), null=True, blank=True))
+
+    objects: ClassVar[ApiKeyQuerySet] = ApiKeyQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        constraints = (models.UniqueConstraint(fields=["name"], name="api_key_named_once"),)
+
+    def __str__(self) -> str:
+        return self.name
