@@ -8,6 +8,7 @@ urlpatterns = [
     path("", include("checkout.urls")),
     path("", include("payments.urls")),
     path("api/v1/", include("payments.api.urls")),
+    path("api/v1/", include("checkout.api.urls")),
     re_path(r"^api/", Nowhere.as_view()),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),

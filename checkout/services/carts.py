@@ -51,6 +51,16 @@ def add(cart: Cart, variant: Variant, quantity: int) -> int:
     return line.quantity
 
 
+def put(cart: Cart, variant: Variant, quantity: int) -> None:
+    """So many pieces of one variant, whatever was in the cart before. Raises CartFull."""
+    with transaction.atomic():
+        Cart.objects.select_for_update().get(pk=cart.pk)
+        if quantity and not CartLine.objects.filter(cart=cart, variant=variant).exists():
+            add(cart, variant, quantity)
+        else:
+            set_quantity(cart, variant.pk, quantity)
+
+
 def set_quantity(cart: Cart, variant_id: int, quantity: int) -> None:
     """Change one line; 0 removes it. A line that another tab removed stays removed."""
     lines = CartLine.objects.filter(cart=cart, variant_id=variant_id)

@@ -50,7 +50,7 @@ def _run(data: Path) -> NoReturn:
     more = {
         "SECRET_KEY": kept["secret_key"], "SEAL_KEYS": kept["seal_keys"], "DEMO_EMAIL": EMAIL,
         "DEMO_PASSWORD": kept["password"], "DEMO_CODE_KEY": kept["code_key"],
-        "AUDIT_SEAL_KEYS": kept["audit_seal_keys"],
+        "AUDIT_SEAL_KEYS": kept["audit_seal_keys"], "DEMO_API_KEY": kept["api_key"],
     }  # fmt: skip
     with servers(data, durable=True) as running:
         say(f"PostgreSQL and Valkey are up after {time.monotonic() - started:.1f} s; their data lies in {data}")
@@ -83,6 +83,7 @@ def _secrets(data: Path) -> dict[str, str]:
         "audit_seal_keys": f"demo:{b64encode(secrets.token_bytes(32)).decode()}",
         "password": f"tea-{secrets.token_hex(4)}",
         "code_key": b32encode(secrets.token_bytes(20)).decode(),
+        "api_key": f"jz_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}",
     }
     path.write_text(json.dumps({**fresh, **kept}))
     return {**fresh, **kept}
@@ -96,6 +97,7 @@ def _write(product: Stack, running: Servers, data: Path, kept: dict[str, str]) -
         "database_url": running.database_url(), "database_owner_url": running.database_url(OWNER),
         "redis_url": running.redis_url, "data": {"servers": str(data), "alipay": str(data / "alipay"), "logs": str(data)},
         "logins": [{"email": EMAIL, "password": kept["password"], "code_key": kept["code_key"], "is": "staff with every right"}],
+        "api": f"{product.shop}/api/v1", "api_key": kept["api_key"],
         "secret_key": kept["secret_key"], "seal_keys": kept["seal_keys"],
         "audit_seal_keys": kept["audit_seal_keys"],
     }  # fmt: skip
@@ -129,6 +131,7 @@ def _welcome(product: Stack, kept: dict[str, str], took_s: float) -> None:
   staff      {product.shop}/admin/    {EMAIL}  {kept["password"]}
              and the code of the second factor:  python3 run.py code
   counter    {product.shop}/admin/payments/order/counter/    payment codes to scan: {product.sandbox}/wallet
+  API        {product.shop}/api/v1/docs    key {kept["api_key"]}
   Alipay     {product.sandbox}    (pretended; no money moves)
 
   ask for a payment:   .venv/bin/python manage.py request_payment --amount 12.30 --subject "Tea"

@@ -49,7 +49,7 @@ class Ledger(ApiView, GenericAPIView[Transfer]):
     def get_queryset(self) -> QuerySet[Transfer]:
         return Transfer.objects.select_related("transaction", "refund")
 
-    @extend_schema(operation_id="ledger_list", tags=["books"])
+    @extend_schema(operation_id="ledger_list", tags=["books"], responses=TransferTold(many=True))
     def get(self, request: Request) -> Response:
         """Transfers, newest first. Each moves fen from `credit` to `debit`; none is ever changed."""
         rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
@@ -89,7 +89,7 @@ class Cases(ApiView, GenericAPIView[Case]):
     def get_queryset(self) -> QuerySet[Case]:
         return Case.objects.all()
 
-    @extend_schema(operation_id="cases_list", tags=["books"])
+    @extend_schema(operation_id="cases_list", tags=["books"], responses=CaseTold(many=True))
     def get(self, request: Request) -> Response:
         """What did not fit and needs a person, newest first."""
         rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))

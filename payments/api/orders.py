@@ -123,6 +123,7 @@ def found(caller: Caller, number: str) -> Order:
 
 class Orders(ApiView, GenericAPIView[Order]):
     read, write = Scope.ORDERS_READ, Scope.ORDERS_WRITE
+    queryset = Order.objects.all()  # for the description; who asks is known to get_queryset
     serializer_class = OrderTold
     pagination_class = Pages
     filter_backends = (DjangoFilterBackend,)
@@ -131,7 +132,7 @@ class Orders(ApiView, GenericAPIView[Order]):
     def get_queryset(self) -> QuerySet[Order]:
         return visible(self.caller)
 
-    @extend_schema(operation_id="orders_list", tags=["orders"])
+    @extend_schema(operation_id="orders_list", tags=["orders"], responses=OrderTold(many=True))
     def get(self, request: Request) -> Response:
         """Orders, newest first."""
         rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))

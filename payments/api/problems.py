@@ -45,7 +45,6 @@ CODES: dict[str, tuple[int, Any]] = {
     "cart_empty": (409, _("The cart is empty.")),
     "cart_full": (409, _("The cart takes no more lines.")),
     "details_missing": (409, _("Contact and address are missing.")),
-    "changed_meanwhile": (412, _("It was changed meanwhile.")),
     "too_large": (413, _("The request is too large.")),
     "unsupported_media_type": (415, _("Requests are JSON only.")),
     "key_reused": (422, _("This Idempotency-Key was used for another request.")),

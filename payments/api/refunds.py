@@ -91,6 +91,7 @@ def found(caller: Caller, number: str) -> Refund:
 
 class Refunds(ApiView, GenericAPIView[Refund]):
     read = Scope.ORDERS_READ
+    queryset = Refund.objects.all()  # for the description; who asks is known to get_queryset
     serializer_class = RefundTold
     pagination_class = Pages
     filter_backends = (DjangoFilterBackend,)
@@ -99,7 +100,7 @@ class Refunds(ApiView, GenericAPIView[Refund]):
     def get_queryset(self) -> QuerySet[Refund]:
         return visible(self.caller)
 
-    @extend_schema(operation_id="refunds_list", tags=["refunds"])
+    @extend_schema(operation_id="refunds_list", tags=["refunds"], responses=RefundTold(many=True))
     def get(self, request: Request) -> Response:
         """Refunds, newest first."""
         rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))

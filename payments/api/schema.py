@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 from payments.api.problems import CODES, MEDIA_TYPE
 
 ANY_TIME = ("400", "401", "403", "404", "406", "429", "503")
-ON_WRITES = ("409", "412", "413", "415", "422")
+ON_WRITES = ("409", "413", "415", "422")
 PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "code", "ref"],
@@ -28,7 +28,7 @@ PROBLEM = {
 }  # fmt: skip
 TITLES = {
     "400": "Malformed, or fields are wrong", "401": "No valid key or session", "403": "Not allowed", "404": "Not here",
-    "406": "JSON only", "409": "Not in this state", "412": "Changed meanwhile", "413": "Too large", "415": "JSON only",
+    "406": "JSON only", "409": "Not in this state", "413": "Too large", "415": "JSON only",
     "422": "Key reused, or not an order that can be placed", "429": "Too many requests", "503": "Not at this moment",
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from config.local.servers import Servers
 from config.local.smoke import CLOCKS
 from config.local.stack import Stack, free_port, stack
 
+API_KEY = "jz_" + "a" * 12 + "_" + "j" * 43
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 640}
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
@@ -40,7 +42,8 @@ def product(revived: object) -> Iterator[Stack]:
     running.make_database()
     data = Path(os.environ["TEST_DATA"]) / "journeys"
     data.mkdir()
-    more = {**CLOCKS, "DATABASE_POOL": "8", "DJANGO_SETTINGS_MODULE": "config.settings.dev"}
+    staff = {"DEMO_EMAIL": "api@example.com", "DEMO_PASSWORD": secrets.token_hex(8), "DEMO_API_KEY": API_KEY}
+    more = {**CLOCKS, **staff, "DATABASE_POOL": "8", "DJANGO_SETTINGS_MODULE": "config.settings.dev"}
     with stack(running, data, shop_port=free_port(), sandbox_port=free_port(), more=more, echo=False) as product:
         yield product
 

@@ -8,11 +8,13 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from payments.models import User
+from payments.models import ApiClient, User
+from payments.models.api_client import Scope
 from payments.models.clock import database_now
 from payments.services import second_factor
+from payments.services.api_keys import make_key
 
-MERCHANT = "山间茶铺"
+MERCHANT, CONNECTED = "山间茶铺", "demo"
 
 
 class Command(BaseCommand):
@@ -37,3 +39,8 @@ class Command(BaseCommand):
         if key and person and not second_factor.is_enrolled(person):
             now = database_now()
             second_factor.enrol(person, key=key, code=second_factor.current_code(key, now), now=now)
+        api_key = os.environ.get("DEMO_API_KEY")
+        if api_key and person and not ApiClient.objects.filter(name=CONNECTED).exists():
+            client = ApiClient.objects.create(name=CONNECTED, scopes=Scope.values)
+            make_key(client, person=person, text=api_key)
+            self.stdout.write(f"API key for {CONNECTED}")

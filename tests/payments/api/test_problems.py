@@ -1,15 +1,16 @@
 """Whatever is asked wrongly is answered by a problem document with a stable code, in the reader's language."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.test import Client
-from django.urls import reverse
 
+from checkout.api.urls import urlpatterns as shop
 from payments.api.problems import CODES
-from payments.api.urls import urlpatterns
+from payments.api.urls import urlpatterns as money
 from payments.models import Order
 from tests.payments.api.conftest import ORDER, code_of
 
@@ -48,9 +49,10 @@ def test_every_address_takes_its_own_methods_and_names_them(shop):
 
 def addresses() -> list[str]:
     """Every address of the API, with numbers that nothing has."""
-    numbers = {"number": "2026112200000000"}
-    return [str(reverse(f"api:{each.name}", kwargs=numbers if each.pattern.converters or each.pattern.regex.groups else None))
-            for each in urlpatterns]  # fmt: skip
+    return [
+        "/api/v1/" + re.sub(r"\(\?P<\w+>[^)]*\)", "2026112200000000", str(each.pattern).lstrip("^").rstrip("$"))
+        for each in (*money, *shop)
+    ]
 
 
 BODIES = (
@@ -184,7 +186,7 @@ def test_codes_are_stable(db):
         "person_needed": 403, "fresh_factor_needed": 403, "same_person": 403, "not_found": 404, "method_not_allowed": 405,
         "not_acceptable": 406, "in_progress": 409, "not_payable": 409, "too_little_time": 409, "not_closed": 409,
         "already_decided": 409, "refund_refused": 409, "prices_moved": 409, "goods_gone": 409, "order_exists": 409,
-        "cart_empty": 409, "cart_full": 409, "details_missing": 409, "changed_meanwhile": 412, "too_large": 413,
+        "cart_empty": 409, "cart_full": 409, "details_missing": 409, "too_large": 413,
         "unsupported_media_type": 415, "key_reused": 422, "order_refused": 422, "too_many_requests": 429, "fault": 500,
         "unavailable": 503,
     }  # fmt: skip

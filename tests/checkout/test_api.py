@@ -1,0 +1,109 @@
+"""The shop by API: goods as the window shows them, carts of programs, and orders made of them."""
+
+from typing import Any
+
+import pytest
+
+from checkout.models import Cart, Delivery, Product, Stock, Variant
+from payments.models import ApiClient, Order, User
+from payments.models.api_client import Scope
+from payments.services.api_keys import add_client
+from tests.checkout.conftest import CONTACT
+from tests.conftest import make_merchant
+from tests.payments.api.conftest import Shop, code_of
+
+
+@pytest.fixture
+def shop(committed_db, identity) -> Shop:
+    make_merchant(identity, "http://127.0.0.1:9/gateway.do")
+    person = User.objects.create_superuser("owner@example.com", "x")
+    return Shop(*add_client("茶铺分店", scopes=Scope.values, addresses=(), person=person))
+
+
+def put(shop: Shop, path: str, body: object):
+    return shop.browser.put(
+        f"/api/v1/{path}", body, content_type="application/json", HTTP_AUTHORIZATION=f"Bearer {shop.key}"
+    )
+
+
+@pytest.fixture
+def cart(shop) -> str:
+    return f"carts/{shop.post('carts', {}).json()['token']}"
+
+
+def test_goods_come_with_kinds_prices_and_what_is_free_in_the_readers_language(
+    shop, make_variant, django_assert_max_num_queries
+):
+    make_variant("LJ-50", 12800, stock=3)
+    make_variant("GONE", stock=0)
+    make_variant("HIDDEN", is_listed=False)
+
+    with django_assert_max_num_queries(6):
+        told = shop.get("products", HTTP_ACCEPT_LANGUAGE="en").json()
+
+    assert [each["slug"] for each in told["items"]] == ["gone", "lj-50"]
+    tea = told["items"][1]
+    assert (tea["name"], tea["category"]) == ("Tea LJ-50", "tea")
+    assert [(each["sku"], each["price_fen"], each["currency"], each["free"]) for each in tea["variants"]] == [
+        ("LJ-50", 12800, "CNY", 3)
+    ]
+    assert [each["slug"] for each in shop.get("products?free=true").json()["items"]] == ["lj-50"]
+    assert shop.get("products?category=tea&limit=1").json()["next"]
+    assert code_of(shop.get("products?category=nothing")) == "wrong_fields"
+    assert shop.get("products/lj-50").json()["name"] == "茶 LJ-50"
+    assert code_of(shop.get("products/hidden")) == "not_found"
+
+
+def test_a_cart_becomes_an_order_that_holds_goods_and_knows_its_program(shop, cart, make_variant):
+    make_variant("LJ-50", 12800, stock=3)
+    told = put(shop, f"{cart}/lines/LJ-50", {"quantity": 2}).json()
+    assert (told["total_fen"], told["lines"][0]["quantity"]) == (25600, 2)
+    assert put(shop, f"{cart}/lines/LJ-50", {"quantity": 2}).json() == told, "said again it changes nothing"
+    assert put(shop, f"{cart}/contact", CONTACT).status_code == 204
+
+    first, again = (shop.post(f"{cart}/order", {"total_fen": 25600}, key="one-order") for _ in range(2))
+
+    assert (first.status_code, again.content) == (201, first.content)
+    order = Order.objects.get()
+    assert (order.client, order.total_fen) == (ApiClient.objects.get(), 25600)
+    assert (Delivery.objects.get().mobile, Stock.objects.get().held) == ("13800000000", 2)
+    assert shop.get(f"orders/{order.number}").json()["number"] == first.json()["number"]
+    assert code_of(shop.post(f"{cart}/order", {"total_fen": 25600})) == "order_exists"
+
+
+@pytest.mark.rows("C05", "C14")
+def test_nothing_is_ordered_that_the_buyer_has_not_seen_or_that_is_not_for_sale(shop, cart, make_variant):
+    assert code_of(shop.post(f"{cart}/order", {"total_fen": 0})) == "cart_empty"
+    assert code_of(put(shop, f"{cart}/lines/NONE", {"quantity": 1})) == "not_found"
+    variant = make_variant("LJ-50", 12800, stock=1)
+    put(shop, f"{cart}/lines/LJ-50", {"quantity": 2})
+    assert code_of(shop.post(f"{cart}/order", {"total_fen": 25600})) == "details_missing"
+    put(shop, f"{cart}/contact", CONTACT)
+    assert code_of(shop.post(f"{cart}/order", {"total_fen": 25600})) == "goods_gone"
+    put(shop, f"{cart}/lines/LJ-50", {"quantity": 1})
+    Variant.objects.filter(pk=variant.pk).update(price_fen=12801)
+    assert code_of(shop.post(f"{cart}/order", {"total_fen": 12800})) == "prices_moved"
+    Product.objects.update(is_listed=False)
+    assert code_of(shop.post(f"{cart}/order", {"total_fen": 12801})) == "goods_gone"
+    assert code_of(put(shop, f"{cart}/lines/LJ-50", {"quantity": 1})) == "not_found"
+
+    assert Order.objects.count() == 0
+
+
+@pytest.mark.rows("C02")
+def test_what_a_cart_does_not_take_is_pointed_at(shop, cart, make_variant):
+    make_variant("LJ-50")
+    wrongs: tuple[Any, ...] = (-1, 100, 0.5, "2", None, [])
+    for wrong in wrongs:
+        assert code_of(put(shop, f"{cart}/lines/LJ-50", {"quantity": wrong})) == "wrong_fields"
+    answer = put(shop, f"{cart}/contact", {**CONTACT, "mobile": "12", "email": "x"})
+    assert {each["pointer"] for each in answer.json()["errors"]} == {"/mobile", "/email"}
+    assert put(shop, f"{cart}/lines/LJ-50", {"quantity": 0}).json()["lines"] == []
+    assert code_of(shop.get("carts/unknown")) == "not_found"
+
+
+def test_the_cart_of_an_account_is_nobodys_by_token(shop):
+    person = User.objects.create_user("buyer@example.com", "x")
+    token = Cart.objects.create(owner=person).token
+
+    assert code_of(shop.get(f"carts/{token}")) == "not_found"
