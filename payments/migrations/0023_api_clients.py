@@ -15,7 +15,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0020_statement_lines'),
+        ('payments', '0022_bulk_refunds'),
     ]
 
     operations = [
