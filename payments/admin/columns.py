@@ -1,6 +1,7 @@
 """What staff's lists of records share: they look and search, and amounts are written as yuan."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -8,6 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
 
 from payments.money import Money
 from payments.queries.people import names, said
@@ -67,3 +69,13 @@ def person(name: str, label: Any) -> Any:
         return said(getattr(record, name), record.people) or "—"
 
     return column
+
+
+def span(time: timedelta) -> str:
+    """How long, in the largest unit that says it: "3 days", "5 hours", "20 minutes"."""
+    minutes = max(int(time.total_seconds()) // 60, 0)
+    if minutes >= 48 * 60:
+        return gettext("{n} days").format(n=minutes // (24 * 60))
+    if minutes >= 120:
+        return gettext("{n} hours").format(n=minutes // 60)
+    return ngettext("{n} minute", "{n} minutes", minutes).format(n=minutes)

@@ -1,4 +1,4 @@
-"""Read-only lists of transactions, calls, messages, cases and the audit trail."""
+"""Read-only lists of transactions, calls, messages and the audit trail."""
 
 from collections import Counter
 
@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from payments.admin.columns import ReadOnlyAdmin, amount, person
 from payments.models import (
     AuditEvent,
-    Case,
     GatewayCall,
     InboundMessage,
     OutboxMessage,
@@ -65,24 +64,6 @@ class InboundMessageAdmin(ReadOnlyAdmin):
         self.message_user(
             request, _("%(count)d messages heard again: %(outcomes)s") % {"count": counts.total(), "outcomes": told}
         )
-
-
-@admin.register(Case)
-class CaseAdmin(ReadOnlyAdmin):
-    list_display = (
-        "opened_at",
-        "kind",
-        "subject",
-        amount("amount_fen", _("at stake")),
-        "severity",
-        "state",
-        "owner",
-        "due_at",
-    )
-    list_filter = ("state", "kind", "severity", "owner")
-    search_fields = ("subject", "evidence")
-    list_select_related = ("owner",)
-    ordering = ("due_at",)
 
 
 @admin.register(AuditEvent)

@@ -10,6 +10,7 @@ DOORS = {
     "notice": _("Alipay's notice"), "poll": _("our question to Alipay"), "closer": _("closing"), "buyer": _("buyer"),
     "gateway": _("Alipay's answer"), "shop": _("shop"), "clock": _("clock"), "refunds": _("refund worker"),
     "cancel": _("cancelling a charge"), "return": _("return from Alipay"), "rule:small": _("rule for small amounts"),
+    "rule:fewest_open": _("rule: who has the fewest"), "outbox": _("follow-up worker"),
 }  # fmt: skip
 
 

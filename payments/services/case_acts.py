@@ -5,11 +5,11 @@ from enum import StrEnum
 from payments.errors import CaseRefused, NotAllowed
 from payments.models import Case, CaseEvent, Refund, Transaction, User
 from payments.money import Money
+from payments.queries.case_story import attempt_of
 from payments.services import ask as asking
 from payments.services import surplus
 from payments.services.approve_refund import ask_as_staff
 from payments.services.refund_hints import hint, want_discovery
-from payments.services.work_cases import attempt_of
 
 
 class Asked(StrEnum):

@@ -14,6 +14,7 @@ from payments.errors import CaseOver, CaseRefused, MoneyLeft, NotAllowed, SamePe
 from payments.models import Account, Case, CaseEvent, Refund, Transaction, Transfer, User
 from payments.models.clock import database_now
 from payments.models.ledger import in_cases_fen
+from payments.queries.case_story import attempt_of
 from payments.services import second_factor
 from payments.services.refund import lock
 
@@ -105,15 +106,6 @@ def escalate_overdue(*, limit: int) -> int:
                 logger.error("case_overdue", case=case.pk, kind=case.kind, subject=case.subject, owner=case.owner_id)
                 escalated += 1
     return escalated
-
-
-def attempt_of(case: Case) -> Transaction | None:
-    """The payment a case is about: itself, or that of its refund."""
-    kind, _separator, key = case.subject.partition(":")
-    if not key.isdigit():
-        return None
-    about = {"transaction": {"pk": key}, "refund": {"refunds__pk": key}}.get(kind)
-    return Transaction.objects.select_related("order", "account").filter(**about).first() if about else None
 
 
 def _take_out(case: Case, attempt: Transaction) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from django import template
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -26,6 +26,21 @@ ACTIONS = {
     "api_key_made": _("key made"), "api_key_revoked": _("key revoked"),
     "at_bank": _("at the buyer's bank"), "bank_returned_it": _("sent back by the buyer's bank"),
 }  # fmt: skip
+CASE_ACTIONS = {
+    "assigned": _("now with"), "released": _("back in the queue"), "noted": _("noted"), "resolved": _("resolved"),
+    "write_off_asked": _("write-off asked for"), "write_off_refused": _("write-off not agreed"),
+    "written_off": _("written off"), "escalated": _("overdue: said aloud"), "asked_alipay": _("Alipay asked"),
+    "booked": _("booked to its order"), "refund_asked": _("refund asked for"), "asked": _("the buyer asks"),
+}  # fmt: skip
+CASE_NOTES = {
+    "answered": _("it answered"), "soon": _("within seconds"), "lately": _("it was asked a moment before"),
+    "nothing": _("nothing is undecided"),
+}  # fmt: skip
+PAGES = {
+    "call": "payments_gatewaycall", "transaction": "payments_transaction", "refund": "payments_refund",
+    "order": "payments_order", "books_check": "payments_bookscheck", "case": "payments_case", "question": "checkout_question",
+    "follow_up": "payments_outboxmessage",
+}  # fmt: skip
 
 
 @register.filter
@@ -41,12 +56,27 @@ def door_words(actor: str, people: Mapping[str, str] | None = None) -> object:
 
 @register.filter
 def evidence_link(evidence: str) -> SafeString | str:
-    """The record that shows it: a notice as it came, or a call with its answer."""
+    """The record that shows it: a notice as it came, a call with its answer, a record of ours."""
     kind, _separator, key = evidence.partition(":")
     if kind == "notice":
         return format_html(
             '<a href="{}?q={}">{}</a>', reverse("admin:payments_inboundmessage_changelist"), key, key[:8]
         )
-    if kind == "call":
-        return format_html('<a href="{}">{}</a>', reverse("admin:payments_gatewaycall_change", args=[key]), key[:8])
-    return evidence
+    if kind not in PAGES:
+        return evidence
+    try:
+        address = reverse(f"admin:{PAGES[kind]}_change", args=[key])
+    except NoReverseMatch:
+        return evidence
+    return format_html('<a href="{}">{}</a>', address, key[:8] if kind == "call" else evidence)
+
+
+@register.filter
+def case_action_words(action: str) -> object:
+    return CASE_ACTIONS.get(action, action)
+
+
+@register.filter
+def case_note_words(note: str) -> object:
+    """What was said; a record as a link; the outcome of a question in words."""
+    return CASE_NOTES.get(note) or evidence_link(note)

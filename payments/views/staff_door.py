@@ -70,8 +70,8 @@ def _figures(seen: Waiting) -> dict[str, Any]:
             seen.approvals_fen,
             f"{lists['refund']}?state__exact=requested",
         ),
-        (seen.overdue, _("cases are overdue"), seen.overdue_fen, lists["case"]),
-        (seen.open_cases, _("cases are open"), 0, lists["case"]),
+        (seen.overdue, _("cases are overdue"), seen.overdue_fen, f"{lists['case']}?work=overdue"),
+        (seen.open_cases, _("cases are open"), 0, f"{lists['case']}?work=all"),
         (seen.doubtful, _("payments are in doubt"), seen.doubtful_fen, f"{lists['transaction']}?in_doubt__exact=1"),
     ]
     return {
