@@ -66,6 +66,19 @@ class Owner(admin.SimpleListFilter):
                 return cases.filter(owner=int(chosen)) if chosen.isdigit() and len(chosen) < 10 else cases.none()
 
 
+class Kinds(admin.SimpleListFilter):
+    """The kinds of which there is one to be worked on; all of them would fill two screens."""
+
+    title, parameter_name = _("kind"), "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        found = Case.objects.open().order_by("kind").values_list("kind", flat=True).distinct()
+        return [(kind, Case.Kind(kind).label) for kind in found]
+
+    def queryset(self, request: HttpRequest, cases: Cases) -> Cases:
+        return cases.filter(kind=self.value()) if self.value() else cases
+
+
 class Role(admin.SimpleListFilter):
     """Whose work a kind of case is by its rule."""
 

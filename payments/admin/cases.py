@@ -16,7 +16,7 @@ from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from payments.admin.case_deeds import DEEDS, Unclear, may, offered, person, why_not
-from payments.admin.case_filters import Age, Owner, Role, Work
+from payments.admin.case_filters import Age, Kinds, Owner, Role, Work
 from payments.admin.case_forms import NoteForm, OwnerForm, RefundPartForm, workers
 from payments.admin.case_words import ROLES, WORDS, what_differs
 from payments.admin.columns import ReadOnlyAdmin, amount, span
@@ -43,7 +43,7 @@ class PickOwner(ActionForm):
 class CaseAdmin(ReadOnlyAdmin):
     list_display = ("due", "what", "about", amount("amount_fen", _("at stake")), "how_severe", "stands", "whose", "age")
     list_display_links = ("what",)
-    list_filter = (Work, "severity", "kind", Role, Owner, Age)
+    list_filter = (Work, "severity", Kinds, Role, Owner, Age)
     search_fields = ("subject", "evidence")
     list_select_related = ("owner",)
     ordering = ("due_at",)
@@ -200,8 +200,10 @@ def _name(what: str) -> str:
 
 
 def _plain_facts(case: Case) -> list[tuple[str, str]]:
-    """What the case carries beside the difference, small, for support."""
-    hidden = ("field", "ours", "theirs")
+    """What the case carries beside the difference and the records it leads to, small, for support."""
+    hidden = {"field", "ours", "theirs"}
+    if case.subject.startswith(("transaction:", "refund:", "order:")):
+        hidden |= {"out_trade_no", "trade_no", "number", "out_request_no"}
     return [
         (name, _short(value))
         for name, value in case.facts.items()

@@ -28,7 +28,7 @@ ACTIONS = {
 }  # fmt: skip
 CASE_ACTIONS = {
     "assigned": _("now with"), "released": _("back in the queue"), "noted": _("noted"), "resolved": _("resolved"),
-    "write_off_asked": _("write-off asked for"), "write_off_refused": _("write-off not agreed"),
+    "write_off_asked": _("asked to write it off"), "write_off_refused": _("write-off not agreed"),
     "written_off": _("written off"), "escalated": _("overdue: said aloud"), "asked_alipay": _("Alipay asked"),
     "booked": _("booked to its order"), "refund_asked": _("refund asked for"), "asked": _("the buyer asks"),
 }  # fmt: skip
