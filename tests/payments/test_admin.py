@@ -79,7 +79,7 @@ def test_a_list_costs_the_same_for_one_row_and_for_many(
     for _ in range(15):
         make_attempt(make_order())
 
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(14):  # the queue of cases says more on top of its list
         staff.get(url(model, "changelist"))
 
 
