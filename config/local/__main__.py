@@ -80,6 +80,10 @@ def main(target: str, words: list[str]) -> int:
             from config.local.proofs.racing import refund_race
 
             return refund_race(trials=_number("TRIALS", words, 1000), seed=_number("SEED", words, 1))
+        case "order-race":
+            from config.local.proofs.order_racing import order_race
+
+            return order_race(trials=_number("TRIALS", words, 1000), seed=_number("SEED", words, 1))
         case "protocol-proof":
             from config.local.protocol_proof import protocol_proof
 
