@@ -48,6 +48,7 @@ class PersonAdmin(admin.ModelAdmin[User]):
         AuditEvent.objects.add(
             person, "person_changed" if change else "person_added", actor=f"staff:{request.user.pk}",
             roles=sorted(person.groups.values_list("name", flat=True)), is_staff=person.is_staff, is_active=person.is_active,
+            changed=sorted(form.changed_data),
         )  # fmt: skip
 
     @admin.action(
