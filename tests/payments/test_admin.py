@@ -152,7 +152,8 @@ def test_crafted_filters_leak_nothing(staff, one_of_each, query):
 
 @pytest.mark.rows("M16")
 def test_no_list_is_filtered_by_a_field_that_its_filters_do_not_show(staff, one_of_each):
-    for model in [*MODELS, User]:
+    models: list[Any] = [*MODELS, User]
+    for model in models:
         filters = admin.site._registry[model].list_filter
         for field in model._meta.concrete_fields:
             if field.name not in filters:
