@@ -20,7 +20,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from checkout.models import Delivery, Question
 from checkout.sample_shop import seed_shop
 from config.local.places import ROOT
-from payments.models import Case, CodeApp, GatewayCall, Order, Refund, User
+from payments.models import Case, CodeApp, GatewayCall, Order, Refund, RefundBatch, User
 from payments.models.clock import database_now
 from payments.models.roles import ROLES
 from payments.models.sealing import seal_events
@@ -106,9 +106,12 @@ def records(order, unsettled, says) -> dict[str, Any]:
     seed_shop()
     Delivery.objects.create(order=order, name="林", mobile="13800000000", region="杭州", address="1")
     Question.objects.create(order=order, text="?", email="lin@example.com")
-    User.objects.create_user("colleague@example.com", "x", is_staff=True)
+    colleague = User.objects.create_user("colleague@example.com", "x", is_staff=True)
+    RefundBatch.objects.create(
+        requested_by=colleague, scope=RefundBatch.Scope.values[0], reason_code="damaged", orders=1, total_fen=1
+    )
     found = {model._meta.label_lower: model._default_manager.first() for model in admin.site._registry}
-    return found | {"payments.user": User.objects.get(email="colleague@example.com")}
+    return found | {"payments.user": colleague}
 
 
 class Desk:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0021_books_check_last_records'),
+        ('payments', '0022_bulk_refunds'),
     ]
 
     operations = [
