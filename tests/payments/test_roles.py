@@ -20,7 +20,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from checkout.models import Delivery, Question
 from checkout.sample_shop import seed_shop
 from config.local.places import ROOT
-from payments.models import Case, CodeApp, GatewayCall, Order, Refund, RefundBatch, User
+from payments.models import ApiClient, ApiKey, Case, CodeApp, GatewayCall, Order, Refund, RefundBatch, User
 from payments.models.clock import database_now
 from payments.models.roles import ROLES
 from payments.models.sealing import seal_events
@@ -110,6 +110,8 @@ def records(order, unsettled, says) -> dict[str, Any]:
     RefundBatch.objects.create(
         requested_by=colleague, scope=RefundBatch.Scope.values[0], reason_code="damaged", orders=1, total_fen=1
     )
+    program = ApiClient.objects.create(name="shop", scopes=[])
+    ApiKey.objects.create(pk=program.pk, client=program, name="k", digest="d", made_by=colleague)
     found = {model._meta.label_lower: model._default_manager.first() for model in admin.site._registry}
     return found | {"payments.user": colleague}
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0022_bulk_refunds'),
+        ('payments', '0023_api_clients'),
     ]
 
     operations = [
