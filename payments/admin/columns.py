@@ -33,7 +33,10 @@ class ShownFiltersOnly(admin.ModelAdmin[Any]):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         name, fields = lookup.partition("__")[0], {"pk", *(field.name for field in self.opts.get_fields())}
-        shown = name not in fields or name in self.list_filter
+        own = {
+            getattr(each, "parameter_name", None) for each in self.list_filter
+        }  # of filters with a question of their own
+        shown = name not in fields or name in self.list_filter or lookup in own
         return shown and super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]  # as Django hands it on
 
 

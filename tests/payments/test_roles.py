@@ -151,6 +151,7 @@ def address(route: Route, records: dict[str, Any]) -> str:
     record = records.get(f"{route.app}.{route.model}")
     known = {
         "content_type_id": ContentType.objects.get_for_model(Order).pk, "url": "no/such/page", "app_label": "payments",
+        "what": "take",
     }  # fmt: skip
     if route.name == "view_on_site":
         record = records["payments.order"]
