@@ -12,7 +12,7 @@ PaymentsError
 ├── CaseRefused          a rule of ours about cases says no: nothing happened, tell the person why
 │   └── CaseOver, MoneyLeft
 ├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
-│   └── NotAllowed, SamePerson, StaleFactor, NotWaiting, RefundableMoved, TooMany, NothingFound
+│   └── NotAllowed, SamePerson, StaleFactor, NotWaiting, RefundableMoved, TooMany, NothingFound, FirstInDoubt
 └── AlipayError
     ├── BadGateway       not an address this account's gateway can have: keys and gateway belong together
     ├── BadKey           not a key we can use; the text says what was pasted instead
@@ -124,6 +124,9 @@ class NotAllowed(RefundRefused): ...
 
 
 class SamePerson(RefundRefused): ...
+
+
+class FirstInDoubt(RefundRefused): ...
 
 
 class StaleFactor(RefundRefused): ...

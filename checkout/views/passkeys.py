@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from checkout.views.accounts import signed_in
 from checkout.views.doors import SeeOther, limited, shopper
 from payments.errors import PasskeyRefused
+from payments.models import User
 from payments.models.clock import database_now
 from payments.services import passkeys, second_factor
 from payments.views.private import private
@@ -32,11 +33,10 @@ FRESH_S = 10 * 60  # a passkey is a lasting way in: it is only added shortly aft
 def page(request: HttpRequest) -> HttpResponse:
     person = shopper(request)
     known = person.passkeys.order_by("pk") if person else []
-    return render(
-        request,
-        "checkout/passkeys.html",
-        {"passkeys": known, "fresh": _is_fresh(request), "passkey_domain": passkeys.domain()},
-    )
+    return render(request, "checkout/passkeys.html", {
+        "passkeys": known, "fresh": _is_fresh(request, person), "passkey_domain": passkeys.domain(),
+        "must_prove": person is not None and _must_prove(request, person),
+    })  # fmt: skip
 
 
 @private
@@ -44,7 +44,7 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def begin_adding(request: HttpRequest) -> HttpResponse:
     person = shopper(request)
-    if person is None or not _is_fresh(request):
+    if person is None or not _is_fresh(request, person):
         return JsonResponse({"problem": _("Please sign in once more, then add the passkey.")}, status=403)
     try:
         options, request.session[ADDING] = passkeys.begin_adding(person)
@@ -60,7 +60,7 @@ def add(request: HttpRequest) -> HttpResponse:
     person, state = shopper(request), request.session.pop(ADDING, None)
     name = request.POST.get("name", "").strip() or _("Passkey")
     try:
-        if person is None or state is None or not _is_fresh(request):
+        if person is None or state is None or not _is_fresh(request, person):
             raise PasskeyRefused("no ceremony was begun here")
         passkeys.finish_adding(person, state, passkeys.read(request.POST.get("credential", "")), name=name)
     except PasskeyRefused as refusal:
@@ -78,6 +78,8 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, passkey_id: int) -> HttpResponse:
     person = shopper(request)
+    if person is not None and _must_prove(request, person):
+        return SeeOther(f"{reverse('admin:second_factor')}?next={reverse('checkout:passkeys')}")
     if person is not None and passkeys.remove(person, passkey_id):
         messages.info(request, _("The passkey is removed. It no longer opens your account."))
     return SeeOther(reverse("checkout:passkeys"))
@@ -111,5 +113,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def _is_fresh(request: HttpRequest) -> bool:
+def _must_prove(request: HttpRequest, person: User) -> bool:
+    """A passkey opens the staff pages too: there the present factor comes first, a password alone changes nothing."""
+    return second_factor.must_prove_first(person, request.session, database_now())
+
+
+def _is_fresh(request: HttpRequest, person: User | None) -> bool:
+    if person is None or _must_prove(request, person):
+        return False
     return time.time() - float(request.session.get("signed_in_at", 0)) < FRESH_S

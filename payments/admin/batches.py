@@ -104,6 +104,8 @@ class RefundBatchAdmin(ReadOnlyAdmin):
         batch = _found(pk)
         if request.method != "POST":
             return _to(batch)
+        if not may_plan(request):
+            raise PermissionDenied
         form = ConfirmForm(request.POST, total=batch.total)
         if not form.is_valid():
             return self._page(request, batch, form=form, status=400)

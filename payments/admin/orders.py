@@ -16,7 +16,7 @@ from payments.admin.batch_forms import PlanForm
 from payments.admin.batches import may_plan, plan_page
 from payments.admin.columns import ReadOnlyAdmin, amount
 from payments.admin.forms import RefundForm
-from payments.errors import RefundableMoved, RefundRefused
+from payments.errors import FirstInDoubt, RefundableMoved, RefundRefused
 from payments.models import Order, Refund, RefundBatch, Transaction, User
 from payments.money import Money
 from payments.queries.order_story import story
@@ -96,6 +96,11 @@ class OrderAdmin(ReadOnlyAdmin):
             )
             seen = {"was": Money(values["seen_fen"]), "now": Money(moved.now_fen)}
             return self._refund_page(request, order, part=fresh.part, form=fresh, moved=seen, status=409)
+        except FirstInDoubt:
+            form.add_error(
+                None, gettext("An earlier refund of this payment has no certain answer yet; it is being checked.")
+            )
+            return self._refund_page(request, order, part=part, form=form, status=400)
         except RefundRefused as refused:
             form.add_error(None, str(refused))
             return self._refund_page(request, order, part=part, form=form, status=400)

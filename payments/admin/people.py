@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from payments.admin.columns import ShownFiltersOnly
 from payments.models import AuditEvent, User
 from payments.services import second_factor
 
@@ -25,7 +26,7 @@ class PersonForm(forms.ModelForm[User]):
 
 
 @admin.register(User)
-class PersonAdmin(admin.ModelAdmin[User]):
+class PersonAdmin(ShownFiltersOnly):
     form = PersonForm
     list_display = ("email", "name", "is_staff", "is_active", "last_login")
     list_filter = ("is_staff", "is_active", "groups")
@@ -48,6 +49,7 @@ class PersonAdmin(admin.ModelAdmin[User]):
         AuditEvent.objects.add(
             person, "person_changed" if change else "person_added", actor=f"staff:{request.user.pk}",
             roles=sorted(person.groups.values_list("name", flat=True)), is_staff=person.is_staff, is_active=person.is_active,
+            changed=sorted(form.changed_data),
         )  # fmt: skip
 
     @admin.action(

@@ -34,6 +34,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = internal(models.BooleanField(_("may enter the staff pages"), default=False))
     is_active = internal(models.BooleanField(_("may sign in"), default=True))
     is_superuser = internal(models.BooleanField(_("has every right"), default=False))
+    factor_reset_at = internal(models.DateTimeField(_("second factor reset"), null=True, editable=False))
     joined_at = internal(models.DateTimeField(_("joined"), db_default=Now(), editable=False))
 
     USERNAME_FIELD = "email"
@@ -49,9 +50,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """What a session is bound to: it ends when the password changes, and for staff when roles or rights do."""
+        """What a session is bound to: it ends when the password changes, and for staff when roles, rights or a lost factor do."""
         roles = sorted(self.groups.values_list("pk", flat=True)) if self.is_staff else []
-        bound = (self.password, self.is_active, self.is_staff, self.is_superuser, roles)
+        bound = (self.password, self.is_active, self.is_staff, self.is_superuser, roles, self.factor_reset_at)
         return salted_hmac("payments.session", repr(bound), secret=secret, algorithm="sha256").hexdigest()
 
 

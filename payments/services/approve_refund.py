@@ -12,7 +12,15 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 
 from payments.alipay.clock import BEIJING
-from payments.errors import NotAllowed, NotWaiting, RefundableMoved, RefundRefused, SamePerson, StaleFactor
+from payments.errors import (
+    FirstInDoubt,
+    NotAllowed,
+    NotWaiting,
+    RefundableMoved,
+    RefundRefused,
+    SamePerson,
+    StaleFactor,
+)
 from payments.models import OutboxMessage, Refund, Transaction, User
 from payments.models.clock import database_now
 from payments.models.staff_day import spend
@@ -38,7 +46,7 @@ def ask_as_staff(
 
     seen_refundable  what the form showed as refundable; where that has moved, nothing happens
 
-    Raises NotAllowed, RefundableMoved, RefundRefused.
+    Raises NotAllowed, RefundableMoved, FirstInDoubt (what the last one did must be known first), RefundRefused.
     """
     if not person.has_perm("payments.request_refund"):
         raise NotAllowed("this person may not ask for refunds")
@@ -47,6 +55,8 @@ def ask_as_staff(
         attempt = _locked(attempt)
         if seen_refundable is not None and seen_refundable != refundable(attempt):
             raise RefundableMoved(refundable(attempt).fen)
+        if attempt.refunds.filter(in_doubt=True).exists():
+            raise FirstInDoubt("an earlier refund of this payment has no certain answer yet")
         refund = request_refund(
             attempt, amount, requester=actor(person), origin=Refund.Origin.STAFF, reason_code=reason, reason=note,
             lines=lines, lapses_at=now + _life(),

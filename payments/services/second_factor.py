@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
 from payments.models import AuditEvent, CodeApp, RecoveryCode, User
@@ -28,6 +29,14 @@ _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # none that is taken for another w
 def is_enrolled(user: User) -> bool:
     """Whether this person can prove a second factor at all."""
     return CodeApp.objects.filter(user=user).exists() or user.passkeys.exists()
+
+
+def must_prove_first(user: User, session: SessionBase, now: datetime) -> bool:
+    """Whether a member of staff has yet to prove the present factor freshly before any way in is added or taken away.
+
+    The first factor is set up by password alone; from then on a password alone changes none.
+    """
+    return user.is_staff and is_enrolled(user) and not is_fresh(session, now)
 
 
 def new_key() -> str:
@@ -57,8 +66,12 @@ def enrol(user: User, *, key: str, code: str, now: datetime) -> list[str] | None
 
 
 def reset(user: User, *, actor: str) -> None:
-    """Forget app, codes and passkeys of a person who lost them: they set up a new factor at the next sign-in."""
+    """Forget app, codes and passkeys of a person who lost them: they set up a new factor at the next sign-in.
+
+    Their sessions end: whoever holds the lost device is out.
+    """
     with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(factor_reset_at=Now())
         CodeApp.objects.filter(user=user).delete()
         RecoveryCode.objects.filter(user=user).delete()
         user.passkeys.all().delete()

@@ -121,7 +121,7 @@ def begin_passkey(request: HttpRequest, user: User) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def enrol(request: HttpRequest, user: User) -> HttpResponse:
     """A code app for this person: the first by password alone, another only with the present factor freshly proved."""
-    if second_factor.is_enrolled(user) and not second_factor.is_fresh(request.session, database_now()):
+    if second_factor.must_prove_first(user, request.session, database_now()):
         return _first(request.path)
     key, wrong = request.session.get(NEW_KEY) or second_factor.new_key(), False
     request.session[NEW_KEY] = key

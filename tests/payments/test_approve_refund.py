@@ -196,6 +196,17 @@ class TestCommitted:
         committed_paid.refresh_from_db()
         assert (Refund.objects.get().state, committed_paid.reserved_fen) == (Refund.State.LAPSED, 0)
 
+    @pytest.mark.rows("M07", "F52")
+    def test_refunds_at_once_that_together_exceed_the_payment_are_let_through_up_to_it(
+        self, committed_paid, committed_ren
+    ):
+        """The control without this guard is in test_races: there two at once are seen to be lost."""
+        asked = together(*[lambda: ask(committed_paid, Money(1100_00), committed_ren)] * 4)
+
+        assert sorted(type(each).__name__ for each in asked) == ["Refund", "Refund", "RefundRefused", "RefundRefused"]
+        committed_paid.refresh_from_db()
+        assert committed_paid.reserved_fen == 2200_00 <= committed_paid.amount_fen
+
     def test_two_requests_at_once_cant_both_squeeze_below_the_days_limit(self, committed_paid, committed_ren, clocks):
         clocks(refund_alone_day_fen=300_00)
         asked = together(*[lambda: ask(committed_paid, SMALL, committed_ren).state] * 2)

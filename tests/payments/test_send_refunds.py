@@ -8,13 +8,14 @@ import pytest
 
 from payments import gateway
 from payments.alipay.outcomes import CertainlyNot, Next, Unknown
-from payments.errors import RefundRefused
-from payments.models import AuditEvent, Case, GatewayCall, Order, Refund, Transaction, Transfer
+from payments.errors import FirstInDoubt, RefundRefused
+from payments.models import AuditEvent, Case, GatewayCall, Order, Refund, Transaction, Transfer, User
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.queries.invariants import check_invariants
 from payments.sandbox.alipay import Refused
 from payments.services import poll, send_refunds
+from payments.services.approve_refund import ask_as_staff
 from payments.services.refund import approve_refund, request_refund
 from payments.services.start_payment import start_payment
 from tests.conftest import Twin, make_merchant
@@ -189,6 +190,24 @@ def test_after_the_last_rung_a_person_is_asked_and_it_never_counts_as_failed(pai
     drain()
     assert state_of(refund) == (State.SUCCEEDED, False)
     assert not Case.objects.open().exists()
+
+
+@pytest.mark.rows("M09")
+def test_nobody_refunds_anew_while_the_first_has_no_certain_answer(paid, twin):
+    """Its number stays the only one: a second refund under a number of its own could pay the buyer twice."""
+    support = User.objects.create_superuser("ren@example.com", "x")
+    first = approved(paid)
+    twin.control("faults", swallow="1")
+    send_refunds.send_due(limit=1)
+    assert state_of(first) == (State.SENT, True)
+
+    with pytest.raises(FirstInDoubt):
+        ask_as_staff(paid, Money(3000), person=support, reason=Refund.Reason.DAMAGED)
+    drain()
+
+    assert (state_of(first), Refund.objects.count()) == ((State.SUCCEEDED, False), 1)
+    assert in_book(twin, paid) == [(first.out_request_no, 3000)]
+    assert ask_as_staff(paid, Money(3000), person=support, reason=Refund.Reason.DAMAGED)
 
 
 def refuse(twin: Twin, monkeypatch, *sub_codes: str) -> None:

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.test import Client
 
-from payments.models import AuditEvent, User
+from payments.models import AuditEvent, Passkey, User
 from payments.models.clock import database_now
 from payments.services import second_factor
 from tests.conftest import enter
@@ -116,6 +116,22 @@ def test_a_password_alone_cannot_replace_the_second_factor(desk, key):
     assert desk.get(f"{DOOR}enrol/")["Location"] == f"{DOOR}?next={DOOR}enrol/"
 
 
+@pytest.mark.rows("M14")
+def test_a_password_alone_changes_no_passkey_of_staff_who_have_a_second_factor(desk, ren, key):
+    """A passkey opens the staff pages: who has stolen a password must not add one, nor take the factor away."""
+    own = Passkey.objects.create(user=ren, name="key", credential_id=b"1", public_key=b"2")
+
+    assert desk.post("/account/passkeys/begin").status_code == 403
+    assert 'data-passkey="create"' not in desk.get("/account/passkeys/").content.decode()
+    assert desk.post(f"/account/passkeys/{own.pk}/remove")["Location"] == f"{DOOR}?next=/account/passkeys/"
+    assert ren.passkeys.count() == 1
+
+    desk.post(DOOR, {"code": code(key)})
+    assert desk.post(f"/account/passkeys/{own.pk}/remove")["Location"] == "/account/passkeys/"
+    assert ren.passkeys.count() == 0
+    assert desk.post("/account/passkeys/begin").status_code == 200
+
+
 @pytest.mark.rows("M15")
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
 def test_the_door_leads_nowhere_else(desk, key, elsewhere):
@@ -123,12 +139,15 @@ def test_the_door_leads_nowhere_else(desk, key, elsewhere):
 
 
 @pytest.mark.rows("M14")
-@pytest.mark.parametrize("change", ["password", "role", "active", "staff"])
-def test_a_session_ends_when_password_role_or_active_flag_changes(ren, change):
+@pytest.mark.parametrize("change", ["password", "role", "active", "staff", "factor"])
+def test_a_session_ends_when_password_role_active_flag_or_a_lost_factor_changes(ren, change):
     inside = enter(Client(), ren)
     assert inside.get("/admin/").status_code == 200
 
-    if change == "password":
+    if change == "factor":
+        second_factor.reset(ren, actor="staff:2")
+        ren.refresh_from_db()
+    elif change == "password":
         ren.set_password("quite another password")
     elif change == "role":
         ren.groups.add(Group.objects.get_or_create(name="viewer")[0])

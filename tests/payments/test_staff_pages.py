@@ -9,6 +9,7 @@ from django.test import Client
 from payments.models import Order, Refund, Transaction, User
 from payments.models.clock import database_now
 from payments.money import Money
+from payments.services.approve_refund import ask_as_buyer
 from payments.services.place_order import Line, place_order
 from payments.services.refund import approve_refund, request_refund, settle_refund
 from tests.conftest import enter
@@ -183,6 +184,29 @@ def test_a_form_of_another_site_is_refused(order):
 
     assert asked(strict, order, pieces_1="1").status_code == 403
     assert not Refund.objects.exists()
+
+
+@pytest.mark.rows("M19")
+def test_what_a_buyer_typed_is_shown_to_staff_as_text(order):
+    """In the browser, too: the pages' policy lets no script run that is written into a page."""
+    owner, script = member("owner"), "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    Order.objects.filter(pk=order.pk).update(title=script)
+    ask_as_buyer(
+        Transaction.objects.get(order=order), Money(1), reason=Refund.Reason.OTHER, note=script, lines={"1": 1}
+    )
+    refund = Refund.objects.get()
+    pages = [
+        page(order),
+        page(order, "refund/"),
+        f"/admin/payments/refund/{refund.pk}/change/",
+        "/admin/payments/order/",
+    ]
+
+    for address in pages:
+        seen = owner.get(address).content.decode()
+        assert "<img src=x" not in seen, address
+        assert "alert(1)</script>" not in seen, address
+    assert "&lt;img src=x onerror=alert(1)&gt;" in owner.get(pages[2]).content.decode()
 
 
 @pytest.mark.rows("M12")
