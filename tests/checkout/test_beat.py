@@ -178,7 +178,7 @@ ONCE: dict[str, Any] = {
     "go_on_with_bulk_refunds": ("asked", 1), "lapse_refund_requests": ("lapsed", 0, 1),
     "end_dead_calls": ("unknown", 1), "relay_outbox_messages": 1,
     "keep_house": (0, 1), "watch_certificates_end": 1, "seal_audit": 1, "check_books_nightly": (1, 1),
-    "escalate_overdue_cases": ("high", 1), "tidy_old_carts": 0, "tell_who_waits": (0, 1),
+    "tend_books": ("closed", 3), "escalate_overdue_cases": ("high", 1), "tidy_old_carts": 0, "tell_who_waits": (0, 1),
 }  # fmt: skip
 
 

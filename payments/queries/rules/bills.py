@@ -20,13 +20,13 @@ RULES: dict[str, str] = {
         SELECT 'bill_day:' || d.id FROM payments_billday d
         LEFT JOIN (SELECT day_id, sum(fen) AS fen FROM payments_difference GROUP BY day_id) x ON x.day_id = d.id
         WHERE d.state IN ('matched', 'closed') AND d.ours_fen + coalesce(x.fen, 0) <> d.theirs_fen""",
-    # the lines of a file are all of it
+    # the lines of a file are all of it; older ones can't have changed, the database refuses that
     "I-34": """
         SELECT 'bill_file:' || f.id FROM payments_billfile f
-        LEFT JOIN (
-            SELECT file_id, count(*) AS lines, sum(fen) FILTER (WHERE kind IN ('payment', 'refund')) AS trade_fen, sum(fen) AS fen
-            FROM payments_statementline GROUP BY file_id
-        ) l ON l.file_id = f.id
-        WHERE f.state = 'imported' AND (f.lines <> coalesce(l.lines, 0) OR f.in_fen + f.out_fen <>
-              coalesce(CASE f.kind WHEN 'trade' THEN l.trade_fen ELSE l.fen END, 0))""",
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS lines, sum(fen) FILTER (WHERE kind IN ('payment', 'refund')) AS trade_fen, sum(fen) AS fen
+            FROM payments_statementline s WHERE s.file_id = f.id
+        ) l ON true
+        WHERE f.state = 'imported' AND f.ended_at > now() - interval '40 days'
+          AND (f.lines <> coalesce(l.lines, 0) OR f.in_fen + f.out_fen <> coalesce(CASE f.kind WHEN 'trade' THEN l.trade_fen ELSE l.fen END, 0))""",
 }

@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('payments', '0020_statement_lines'),
+        ('payments', '0022_bulk_refunds'),
     ]
 
     operations = [
