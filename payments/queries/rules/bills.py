@@ -28,5 +28,6 @@ RULES: dict[str, str] = {
             FROM payments_statementline s WHERE s.file_id = f.id
         ) l ON true
         WHERE f.state = 'imported' AND f.ended_at > now() - interval '40 days'
-          AND (f.lines <> coalesce(l.lines, 0) OR f.in_fen + f.out_fen <> coalesce(CASE f.kind WHEN 'trade' THEN l.trade_fen ELSE l.fen END, 0))""",
+          AND (f.lines <> coalesce(l.lines, 0)
+               OR f.in_fen + f.out_fen <> coalesce(CASE f.kind WHEN 'trade' THEN l.trade_fen ELSE l.fen END, 0))""",
 }
