@@ -32,6 +32,7 @@ app.conf.beat_schedule |= {
         "watch_certificates_end": 600,
         "seal_audit": 20,
         "check_books_nightly": 600,
+        "tend_books": 60,
         "escalate_overdue_cases": 60,
     }.items()
 }

@@ -16,6 +16,7 @@ from payments.services import (
 )
 from payments.services import seal_audit as sealing
 from payments.services import send_refunds as sending
+from payments.services.books import tend
 
 
 @shared_task(ignore_result=True, soft_time_limit=170)  # under the lease: 500 ÷ 50 connections × 15 s + 30 s
@@ -88,3 +89,9 @@ def watch_certificates_end(**_from_newer_callers: object) -> None:
 def escalate_overdue_cases(**_from_newer_callers: object) -> None:
     """Say which cases nobody has ended in time."""
     work_cases.escalate_overdue(limit=500)
+
+
+@shared_task(ignore_result=True, soft_time_limit=3500)  # under the lease of a day, 1 hour
+def tend_books(**_from_newer_callers: object) -> None:
+    """Fetch the bills of days that are over, compare them with our books, and age what waits."""
+    tend.tend_books(limit=10)

@@ -127,6 +127,7 @@ CELERY_TASK_ROUTES = {
     "payments.tasks.relay_outbox_messages": {"queue": "mail"},
     "payments.tasks.seal_audit": {"queue": "books"},
     "payments.tasks.check_books_nightly": {"queue": "books"},
+    "payments.tasks.tend_books": {"queue": "books"},
     "payments.tasks.escalate_overdue_cases": {"queue": "books"},
 }
 CELERY_TIMEZONE = "UTC"
@@ -261,11 +262,23 @@ PAYMENTS = {
     "breaker_failures": env.int("PAYMENTS_BREAKER_FAILURES", default=10),
     "breaker_pause_s": env.float("PAYMENTS_BREAKER_PAUSE_S", default=10.0),
     "bill_deadline_s": env.float("PAYMENTS_BILL_DEADLINE_S", default=300.0),
+    # bills are asked for from ten in Shanghai, every hour; an alarm at six in the evening; and after how many days no bill and
+    # no business of ours count as an empty day
+    "bill_ready_s": env.int("PAYMENTS_BILL_READY_S", default=10 * 60 * 60),
+    "bill_again_s": env.int("PAYMENTS_BILL_AGAIN_S", default=60 * 60),
+    "bill_alarm_s": env.int("PAYMENTS_BILL_ALARM_S", default=18 * 60 * 60),
+    "bill_give_up_days": env.int("PAYMENTS_BILL_GIVE_UP_DAYS", default=3),
+    # so near to midnight a payment may stand in the neighbour's bill; and how long it waits for that one
+    "bill_midnight_s": env.int("PAYMENTS_BILL_MIDNIGHT_S", default=10 * 60),
+    "bill_wait_s": env.int("PAYMENTS_BILL_WAIT_S", default=3 * 24 * 60 * 60),
+    # what Alipay takes of each payment, as a part of it ("0.006"); empty: fees are booked and not looked at
+    "fee_rate": env("PAYMENTS_FEE_RATE", default=""),
     "precreate_product_code": env("PAYMENTS_PRECREATE_PRODUCT_CODE", default=""),
 }
 check_clocks(PAYMENTS, prefix="PAYMENTS_")
 # Bills are fetched by https from exactly these hosts; and from a pretend Alipay's whole address, which production refuses.
 BILL_HOSTS = env.list("BILL_HOSTS", default=["dwbillcenter.alipay.com"])
+BILL_KINDS = env.list("BILL_KINDS", default=["trade", "signcustomer"])  # those a day needs before it is compared
 BILL_ORIGINS = env.list("BILL_ORIGINS", default=[])
 # Who hears what happened to an order: outbox topic -> functions taking the message's payload. Upward calls stay names.
 OUTBOX_HANDLERS = {
@@ -303,6 +316,7 @@ INVARIANTS = [
     "payments.queries.rules.ledger.RULES",
     "payments.queries.rules.trail.RULES",
     "payments.queries.rules.messages.RULES",
+    "payments.queries.rules.bills.RULES",
     "checkout.queries.invariants.RULES",
 ]
 # Tables whose rows tell about an order, by an indexed order_id: a shorter run looks at the orders of rows written since.

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, BinaryIO
+from typing import IO
 
 from payments.alipay.bill_columns import CHARSET, LEDGER, LEDGER_DETAIL, TRADE, TRADE_DETAIL
 from payments.errors import MalformedBill, NotABill
@@ -45,7 +45,7 @@ class Member:
 
 
 @contextmanager
-def detail_of(file: BinaryIO, *, bill_type: str) -> Iterator[Member]:
+def detail_of(file: IO[bytes], *, bill_type: str) -> Iterator[Member]:
     """Open the member with the lines, found by its first words: names and order are not fixed.
 
     file  seekable; nothing is ever written anywhere
@@ -71,7 +71,7 @@ def _detail(archive: zipfile.ZipFile, bill_type: str) -> Member:
         raise MalformedBill(f"the zip is broken: {type(error).__name__}") from None
 
 
-def _complaint(file: BinaryIO, error: Exception) -> MalformedBill:
+def _complaint(file: IO[bytes], error: Exception) -> MalformedBill:
     """What to say about a file that can't be opened as a zip."""
     file.seek(0)
     start = file.read(64).lstrip()

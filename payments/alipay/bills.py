@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import BinaryIO, NamedTuple
+from itertools import chain
+from typing import IO, NamedTuple
 
 from payments.alipay import bill_columns as columns
 from payments.alipay.bill_archive import BROKEN, Member, detail_of
@@ -51,7 +52,7 @@ class Line(NamedTuple):
 
 
 @contextmanager
-def open_bill(file: BinaryIO, *, bill_type: str, seller_id: str, day: date) -> Iterator["Bill"]:
+def open_bill(file: IO[bytes], *, bill_type: str, seller_id: str, day: date) -> Iterator["Bill"]:
     """Open the zip of one bill and read its heading.
 
     bill_type  bill_columns.TRADE or LEDGER
@@ -60,14 +61,18 @@ def open_bill(file: BinaryIO, *, bill_type: str, seller_id: str, day: date) -> I
     Raises NotABill, MalformedBill: not a bill, not this merchant's, not this day's, columns missing.
     """
     with detail_of(file, bill_type=bill_type) as member:
-        lines = _decoded(member)
-        header_at, names = _read_heading(lines, seller_id, day)
+        blocks = _blocks(member)
+        _, first = next(blocks, (0, b""))
+        header_at, names = _read_heading(iter(enumerate(lines_of(first, 0, member.charset), 1)), seller_id, day)
         missing = [name for name in _NEEDED[bill_type] if name not in names]
         if missing:
             raise MalformedBill(f"line {header_at}: no column {', '.join(missing)}")
         if len(set(names)) != len(names):
             raise MalformedBill(f"line {header_at}: a column stands twice")
-        yield Bill(bill_type, names, lines)
+        rest = first.split(NEWLINE, header_at)[header_at:]
+        yield Bill(
+            bill_type, names, member.charset.removesuffix("-sig"), chain(((header_at, each) for each in rest), blocks)
+        )
 
 
 @dataclass
@@ -75,11 +80,14 @@ class Bill:
     """An open bill. Its lines can be read once, in file order.
 
     columns  names as Alipay writes them, in the file's order, unknown ones too; parentheses in full width
+    charset  of its text
+    blocks   what is left of the file: so many lines before, and whole lines as bytes without the last newline
     """
 
     bill_type: str
     columns: tuple[str, ...]
-    _raw: Iterator[tuple[int, str]]
+    charset: str
+    blocks: Iterator[tuple[int, bytes]]
     at: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,19 +98,21 @@ class Bill:
         the lines don't add up to the totals: whoever stored them must take all of them back.
         """
         sums = _Sums(self)
+        raw = _decoded(self.blocks, self.charset)
         line_no = 0
-        for line_no, text in self._raw:
+        for line_no, text in raw:
             if text.startswith("#"):
-                _check_tail(self.bill_type, text, line_no, self._raw, sums)
+                check_tail(self.bill_type, text, line_no, raw, sums)
                 return
-            if not text.strip():
-                raise MalformedBill(f"line {line_no}: an empty line among the others")
-            line = Line(line_no, self._cells(line_no, text))
+            line = Line(line_no, self.cells(line_no, text))
             sums.add(line)
             yield line
         raise MalformedBill(f"line {line_no}: the file ends here, without totals")
 
-    def _cells(self, line_no: int, text: str) -> list[str]:
+    def cells(self, line_no: int, text: str) -> list[str]:
+        """The cells of one line, stripped, in the order of the columns. Raises MalformedBill, naming it."""
+        if not text.strip():
+            raise MalformedBill(f"line {line_no}: an empty line among the others")
         text = text.replace("\t,", ",").rstrip("\t")  # Alipay marks text with a tab behind it
         cells = text.split(",") if '"' not in text else _quoted(line_no, text)
         if len(cells) != len(self.columns):
@@ -145,34 +155,16 @@ def fen_of(text: str) -> int:
     return -fen if match[1] == "-" else fen
 
 
-class _Sums:
-    """Counts and sums of the lines seen so far, by the kinds that the totals name."""
+class Sums:
+    """Counts and sums of lines, by the kinds that the totals name."""
 
-    def __init__(self, bill: Bill) -> None:
-        self.is_trade = bill.bill_type == columns.TRADE
-        self.money = [bill.at[name] for name in _MONEY[bill.bill_type]]
-        self.time, self.kind = bill.at[_TIME[bill.bill_type]], bill.at[columns.KIND]
+    def __init__(self) -> None:
         self.count: dict[str, int] = defaultdict(int)
         self.totals: dict[str, int] = defaultdict(int)
         self.receipts: dict[str, int] = defaultdict(int)
 
-    def add(self, line: Line) -> None:
-        cells = line.cells
-        try:
-            first, second, _ = [fen_of(cells[place]) for place in self.money]
-        except ValueError as error:
-            raise MalformedBill(f"line {line.line_no}: {error}") from None
-        if not _MOMENT.fullmatch(cells[self.time]):
-            raise MalformedBill(f"line {line.line_no}: not a time: {cells[self.time]!r:.40}")
-        if self.is_trade:
-            self._note(cells[self.kind], first, second)
-        elif first and second:
-            raise MalformedBill(f"line {line.line_no}: income and expense in one")
-        elif first or second:
-            self._note("收入" if first else "支出", abs(first or second), abs(first or second))
-
-    def _note(self, kind: str, total: int, receipt: int) -> None:
-        self.count[kind] += 1
+    def note(self, kind: str, total: int, receipt: int, count: int = 1) -> None:
+        self.count[kind] += count
         self.totals[kind] += total
         self.receipts[kind] += receipt
 
@@ -187,8 +179,36 @@ class _Sums:
             )
 
 
-def _check_tail(bill_type: str, first: str, first_no: int, rest: Iterator[tuple[int, str]], sums: _Sums) -> None:
-    """The end of the list, and its totals: every one that this type has, and each right."""
+class _Sums(Sums):
+    """The same, of lines as they are read."""
+
+    def __init__(self, bill: Bill) -> None:
+        super().__init__()
+        self.is_trade = bill.bill_type == columns.TRADE
+        self.money = [bill.at[name] for name in _MONEY[bill.bill_type]]
+        self.time, self.kind = bill.at[_TIME[bill.bill_type]], bill.at[columns.KIND]
+
+    def add(self, line: Line) -> None:
+        cells = line.cells
+        try:
+            first, second, _ = [fen_of(cells[place]) for place in self.money]
+        except ValueError as error:
+            raise MalformedBill(f"line {line.line_no}: {error}") from None
+        if not _MOMENT.fullmatch(cells[self.time]):
+            raise MalformedBill(f"line {line.line_no}: not a time: {cells[self.time]!r:.40}")
+        if self.is_trade:
+            self.note(cells[self.kind], first, second)
+        elif first and second:
+            raise MalformedBill(f"line {line.line_no}: income and expense in one")
+        elif first or second:
+            self.note("收入" if first else "支出", abs(first or second), abs(first or second))
+
+
+def check_tail(bill_type: str, first: str, first_no: int, rest: Iterator[tuple[int, str]], sums: Sums) -> None:
+    """The end of the list, and its totals: every one that this type has, and each right. Raises MalformedBill.
+
+    first     the line behind the last one of the list, and `rest` what follows it
+    """
     if "结束" not in first:
         raise MalformedBill(f"line {first_no}: the list breaks off")
     named = set()
@@ -251,19 +271,24 @@ def _join(cells: list[str], places: list[int], first: int, second: int) -> list[
     return cells
 
 
-def _decoded(member: Member) -> Iterator[tuple[int, str]]:
-    """Each line with its number, decoded, without its end. Blocks are cut at newlines as bytes: in no charset of theirs
-    does a letter hold one."""
+def _blocks(member: Member) -> Iterator[tuple[int, bytes]]:
+    """The file cut into whole lines as bytes, without the last newline: in no charset of theirs does a letter hold one."""
     line_no, rest = 0, b""
     while block := _read(member, line_no):
-        whole, newline, rest = (rest + block).rpartition(b"\n")
+        whole, newline, rest = (rest + block).rpartition(NEWLINE)
         if newline:
-            yield from enumerate(_lines(whole, line_no, member.charset), line_no + 1)
-            line_no += whole.count(b"\n") + 1
+            yield line_no, whole
+            line_no += whole.count(NEWLINE) + 1
         if len(rest) > LONGEST_LINE:
             raise MalformedBill(f"line {line_no + 1}: longer than {LONGEST_LINE} bytes")
     if rest:
-        yield from enumerate(_lines(rest, line_no, member.charset), line_no + 1)
+        yield line_no, rest
+
+
+def _decoded(blocks: Iterator[tuple[int, bytes]], charset: str) -> Iterator[tuple[int, str]]:
+    """Each line with its number, decoded, without its end."""
+    for before, block in blocks:
+        yield from enumerate(lines_of(block, before, charset), before + 1)
 
 
 def _read(member: Member, line_no: int) -> bytes:
@@ -273,10 +298,10 @@ def _read(member: Member, line_no: int) -> bytes:
         raise MalformedBill(f"line {line_no + 1}: the file breaks off: {type(error).__name__}") from None
 
 
-def _lines(block: bytes, before: int, charset: str) -> list[str]:
-    """The lines of a block that ends with a line. Only the very first one can carry a byte order mark."""
+def lines_of(block: bytes, before: int, charset: str) -> list[str]:
+    """The lines of a block, which ends with a line."""
     try:
-        text = block.decode(charset if before == 0 else charset.removesuffix("-sig"))
+        text = block.decode(charset)
     except UnicodeDecodeError as error:
         raise MalformedBill(f"line {before + block.count(NEWLINE, 0, error.start) + 1}: not {charset}") from None
     lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")

@@ -14,11 +14,14 @@ from payments.models.checks import check
 
 
 class BillDayQuerySet(models.QuerySet["BillDay"]):
-    def take(self, day_id: int, *, now: datetime, lease: timedelta) -> int | None:
-        """Take a day that is due and that nobody holds. Returns its version, which every later write names; else None."""
-        taken = self.filter(Q(leased_until=None) | Q(leased_until__lte=now), pk=day_id).update(
-            leased_until=now + lease, version=F("version") + 1
-        )
+    def take(self, day_id: int, *, now: datetime, lease: timedelta, only_due: bool = False) -> int | None:
+        """Take a day that nobody holds. Returns its version, which every later write names; else None.
+
+        only_due  and whose time has come: somebody may have gone on with it since it was looked up
+        """
+        free = self.filter(Q(leased_until=None) | Q(leased_until__lte=now), pk=day_id)
+        due = free.filter(due_at__lte=now) if only_due else free
+        taken = due.update(leased_until=now + lease, version=F("version") + 1)
         return self.values_list("version", flat=True).get(pk=day_id) if taken else None
 
     def move(self, day: "BillDay", state: "BillDay.State", *, version: int, **values: Any) -> bool:

@@ -156,6 +156,7 @@ class Case(models.Model):
         BILL_RECEIPT = "bill_receipt", _("amount received differs")
         BILL_NUMBER = "bill_number", _("another number for the same trade")
         BILL_FEE = "bill_fee", _("fee differs from the agreed rate")
+        BILL_DAY = "bill_day", _("on another day here than in the bill")
         BILL_DUPLICATE = "bill_duplicate", _("stands twice in the bill")
         BILL_WORD = "bill_word", _("kind of line we don't know")
         FLOW_WITHOUT_TRADE = "flow_without_trade", _("movement of the account without a trade")
@@ -286,6 +287,7 @@ RULES: dict[Case.Kind, Rule] = {
     Case.Kind.BILL_RECEIPT: Rule(Case.Severity.NORMAL, 3, "finance"),
     Case.Kind.BILL_NUMBER: Rule(Case.Severity.HIGH, 1, "finance"),
     Case.Kind.BILL_FEE: Rule(Case.Severity.NORMAL, 3, "finance"),
+    Case.Kind.BILL_DAY: Rule(Case.Severity.NORMAL, 3, "finance"),
     Case.Kind.BILL_DUPLICATE: Rule(Case.Severity.NORMAL, 3, "finance"),
     Case.Kind.BILL_WORD: Rule(Case.Severity.NORMAL, 3, "finance"),
     Case.Kind.FLOW_WITHOUT_TRADE: Rule(Case.Severity.HIGH, 1, "finance"),

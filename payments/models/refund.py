@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -209,6 +210,9 @@ class Refund(models.Model):
             check("refund_external_is_a_fact", "origin <> 'external' OR state = 'succeeded'"),
         )
         indexes = (
+            BrinIndex(
+                fields=["ended_at"], autosummarize=True, pages_per_range=32, name="refund_by_ended_at"
+            ),  # a day, for its bill
             models.Index(fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="refund_due"),
             models.Index(fields=["lapses_at"], condition=Q(state="requested"), name="refund_waiting"),
         )

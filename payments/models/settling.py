@@ -100,7 +100,17 @@ class MadeCall:
         return self
 
 
-Source = HeardNotice | AskedQuery | KeptNotice | MadeCall
+@dataclass(frozen=True, slots=True)
+class ReadBill:
+    """A bill that was read: its file carries the facts, and is kept already. evidence: "bill:17"."""
+
+    evidence: str
+
+    def again(self) -> "ReadBill":
+        return self
+
+
+Source = HeardNotice | AskedQuery | KeptNotice | MadeCall | ReadBill
 
 
 class Moved(NamedTuple):
@@ -117,7 +127,8 @@ class Moved(NamedTuple):
 def apply_facts(facts: Sequence[Fact], *, source: Source, actor: str) -> list[Moved]:
     """Run settle.sql once, together with what carried the facts. Each out_trade_no may stand in `facts` only once.
 
-    A notice is part of the statement, a kept one stays as it is; a query's journal row is written in the same transaction.
+    A notice is part of the statement, a kept one and a bill stay as they are; a query's journal row is
+    written in the same transaction.
     actor  which door: "notice", "poll", "buyer", "staff:7"
     """
     assert len({fact.out_trade_no for fact in facts}) == len(facts), "one fact per number and statement"
@@ -127,7 +138,7 @@ def apply_facts(facts: Sequence[Fact], *, source: Source, actor: str) -> list[Mo
         seal_id = uuid.uuid4()
         body = seal(source.body, place=sealed_place(InboundMessage, "body", seal_id))
         return _settled({**values, "fingerprint": source.fingerprint, "seal_id": seal_id, "body": body})
-    if isinstance(source, MadeCall):
+    if isinstance(source, MadeCall | ReadBill):
         return _settled({**values, "fingerprint": None, "seal_id": None, "body": None})
     if isinstance(source, KeptNotice):
         rows = _settled({**values, "fingerprint": None, "seal_id": None, "body": None})

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -265,6 +266,9 @@ class Transaction(models.Model):
             ),
         )
         indexes = (
+            BrinIndex(
+                fields=["paid_at"], autosummarize=True, pages_per_range=32, name="transaction_by_paid_at"
+            ),  # a day, for its bill
             models.Index(
                 fields=["cashier", "-created_at"],
                 condition=Q(cashier__isnull=False),

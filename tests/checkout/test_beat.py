@@ -12,6 +12,7 @@ from config.celery import app
 from payments import gateway
 from payments.models import (
     AuditEvent,
+    BillDay,
     BooksCheck,
     Case,
     Duty,
@@ -145,6 +146,14 @@ class World:
         Duty.objects.create(name="check_books", due_at=database_now() - ago)
         return lambda: (BooksCheck.objects.count(), rounds("check_books"))
 
+    def tend_books(self, ago: timedelta) -> Effect:
+        account = MerchantAccount.objects.order_by("pk").first()
+        assert account is not None
+        day = BillDay.objects.create(
+            account=account, day=(database_now() - timedelta(days=40)).date(), due_at=database_now() - ago
+        )
+        return lambda: (BillDay.objects.get(pk=day.pk).state, AuditEvent.objects.about(day).count())
+
     def escalate_overdue_cases(self, ago: timedelta) -> Effect:
         Case.objects.open_once(Case.Kind.BUYER_ASKS, "order:1", evidence="question:1")
         Case.objects.update(due_at=database_now() - ago)
@@ -169,7 +178,7 @@ ONCE: dict[str, Any] = {
     "go_on_with_bulk_refunds": ("asked", 1), "lapse_refund_requests": ("lapsed", 0, 1),
     "end_dead_calls": ("unknown", 1), "relay_outbox_messages": 1,
     "keep_house": (0, 1), "watch_certificates_end": 1, "seal_audit": 1, "check_books_nightly": (1, 1),
-    "escalate_overdue_cases": ("high", 1), "tidy_old_carts": 0, "tell_who_waits": (0, 1),
+    "tend_books": ("closed", 3), "escalate_overdue_cases": ("high", 1), "tidy_old_carts": 0, "tell_who_waits": (0, 1),
 }  # fmt: skip
 
 
@@ -187,6 +196,7 @@ def ring(name: str) -> Callable[[], object]:
 def world(committed_db, identity, twin, make_order, make_attempt, make_variant, clocks, settings) -> World:
     clocks(refund_ladder_s=[0, 0, 0, 0], refund_absent_s=0, refunds_apart_s=0)
     settings.OUTBOX_HANDLERS = {"test.beat": [f"{__name__}.deliver"]}
+    settings.BILL_KINDS = []  # a day needs none: it is compared with nothing
     delivered.clear()
     twin.control("faults", mute="true")
     if not MerchantAccount.objects.exists():

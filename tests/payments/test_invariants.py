@@ -65,7 +65,19 @@ REFUSED = {
              "UPDATE payments_inboundmessage SET fingerprint = 'x'"],
     "I-33": ["UPDATE payments_case SET state = 'resolved'", "UPDATE payments_case SET state = 'resolved', ended_at = now()"],
 }  # fmt: skip
+BILL_DAY = (
+    "WITH d AS (INSERT INTO payments_billday (account_id, day, state, content, version, tries, last_error, ours_fen,"
+    " theirs_fen, result_hash, imported_at, matched_at, closed_by) SELECT account_id, '2026-01-01', 'matched', 'lines', 0, 0, '',"
+    " {0}, 0, 'x', now(), now(), '' FROM payments_order WHERE id = %(o)s RETURNING id) "
+)
 NAMED = {
+    "I-30": [BILL_DAY.format(0) + "INSERT INTO payments_difference (day_id, kind, key, state, trade_no, out_trade_no,"
+             " out_request_no, field, ours, theirs, fen, explanation, case_id) SELECT id, 'bill_fee', 'k', 'case', '', '', '',"
+             " 'fee', '', '', 0, '', (SELECT min(id) FROM payments_case) FROM d"],
+    "I-32": [BILL_DAY.format(1) + "SELECT id FROM d"],
+    "I-34": [BILL_DAY.format(0) + "INSERT INTO payments_billfile (day_id, kind, source, actor, state, size, sha256, tries,"
+             " reason, line_no, lines, lines_sha256, in_count, out_count, in_fen, out_fen, fee_fen, columns, ended_at)"
+             " SELECT id, 'trade', 'fetched', 'x', 'imported', 0, 'x', 0, '', 0, 1, '', 0, 0, 0, 0, 0, '[]', now() FROM d"],
     "I-04": ["UPDATE payments_outboxmessage SET delivered_at = now() WHERE topic = 'money.surplus'"],
     "I-07": ["DELETE FROM payments_inboundmessage WHERE verdict = 'pays_order'"],
     "I-12": ["UPDATE payments_refund SET state = 'failed', evidence = 'a time-out', ended_at = now(), approver = 'staff:2'"

@@ -1,0 +1,231 @@
+"""The comparison of one day's bills with our books, in the database: what is found, what is new, and the cases of it.
+
+All of it happens on one connection in one transaction, in a table that only it sees.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from payments.models.bill import BillDay, BillFile
+from payments.models.case import RULES
+
+FOLDER = Path(__file__).parent / "sql"
+MATCH_TRADE, MATCH_ACCOUNT = (FOLDER / f"match_{name}.sql" for name in ("trade", "account"))
+
+FOUND = """
+CREATE TEMPORARY TABLE bill_found (
+    kind text, key text, line_no integer, transaction_id bigint, refund_id bigint, trade_no text, out_trade_no text,
+    out_request_no text, field text, ours text, theirs text, fen bigint, near integer,
+    state text, explanation text NOT NULL DEFAULT '', subject text
+) ON COMMIT DROP
+"""
+# A payment or refund that is not in this day's bill may stand in another one's: near midnight, or heard of late.
+ELSEWHERE = """
+UPDATE bill_found d SET explanation = 'bill:' || f.id
+FROM payments_billfile f JOIN payments_billday b ON b.id = f.day_id
+WHERE d.kind IN ('payment_not_in_bill', 'refund_not_in_bill')
+  AND b.account_id = %(account)s AND b.day BETWEEN %(day)s::date - 14 AND %(day)s::date + 1 AND b.day <> %(day)s::date
+  AND f.kind = 'trade' AND f.state = 'imported'
+  AND EXISTS (SELECT 1 FROM payments_statementline l WHERE l.file_id = f.id AND l.nth = 1 AND l.key IN (
+      d.trade_no || CASE d.kind WHEN 'refund_not_in_bill' THEN '/退款/' ELSE '/交易/' END || CASE d.kind
+      WHEN 'refund_not_in_bill' THEN d.out_request_no ELSE '' END))
+"""
+JUDGE = """
+UPDATE bill_found d SET
+    explanation = CASE WHEN near = 9 THEN 'day' ELSE explanation END,
+    subject = left(coalesce('refund:' || refund_id, 'transaction:' || transaction_id, 'billline:' || CASE WHEN key LIKE 'flow:%%'
+        THEN %(account_file)s ELSE %(file)s END || ':' || coalesce(line_no::text, trade_no)), 100),
+    state = CASE
+        WHEN explanation <> '' OR near = 9 THEN 'explained'
+        WHEN near IN (-1, 1) AND now() < %(waits_until)s AND NOT EXISTS (
+            SELECT 1 FROM payments_billday b JOIN payments_billfile f ON f.day_id = b.id
+            WHERE f.kind = 'trade' AND f.state = 'imported' AND b.account_id = %(account)s
+              AND b.day = %(day)s::date + near) THEN 'waiting'
+        ELSE 'case' END
+"""
+KNOWN = """
+DELETE FROM bill_found f USING payments_difference d WHERE d.day_id = %(day_id)s AND d.kind = f.kind AND d.key = f.key
+"""
+RULE_ROWS = ", ".join(f"('{kind}', '{rule.severity}', {rule.days})" for kind, rule in RULES.items())
+CASES = f"""
+INSERT INTO payments_case (kind, subject, severity, amount_fen, evidence, facts, due_at)
+SELECT DISTINCT ON (f.kind, f.subject) f.kind, f.subject, r.severity, nullif(f.fen, 0), %(evidence)s, jsonb_build_object(
+           'day', %(day)s::text, 'field', f.field, 'ours', f.ours, 'theirs', f.theirs, 'trade_no', f.trade_no,
+           'out_trade_no', f.out_trade_no, 'out_request_no', f.out_request_no, 'line_no', f.line_no, 'file',
+           CASE WHEN f.key LIKE 'flow:%%' THEN %(account_file)s::bigint ELSE %(file)s::bigint END),
+       now() + r.days * interval '1 day'
+FROM bill_found f JOIN (VALUES {RULE_ROWS}) AS r(kind, severity, days) ON r.kind = f.kind
+WHERE f.state = 'case'
+ORDER BY f.kind, f.subject, f.key
+ON CONFLICT (kind, subject) WHERE state IN ('open', 'assigned') DO NOTHING
+"""  # noqa: S608  # our own table
+KEEP = """
+INSERT INTO payments_difference (day_id, kind, key, state, file_id, line_no, transaction_id, refund_id, trade_no, out_trade_no,
+    out_request_no, field, ours, theirs, fen, waits_until, explanation, case_id)
+SELECT %(day_id)s, f.kind, left(f.key, 200), f.state, CASE WHEN f.line_no IS NULL THEN NULL
+       WHEN f.key LIKE 'flow:%%' THEN %(account_file)s::bigint ELSE %(file)s::bigint END, f.line_no,
+       f.transaction_id, f.refund_id, left(f.trade_no, 64), left(f.out_trade_no, 64), left(f.out_request_no, 64), f.field,
+       left(f.ours, 100), left(f.theirs, 100), f.fen, CASE WHEN f.state = 'waiting' THEN %(waits_until)s::timestamptz END,
+       f.explanation, c.id
+FROM bill_found f
+LEFT JOIN payments_case c ON f.state = 'case' AND c.kind = f.kind AND c.subject = f.subject AND c.state IN ('open', 'assigned')
+ON CONFLICT (day_id, kind, key) DO NOTHING
+"""
+# What could be booked from the bill: payments that nobody told us of, refunds made elsewhere or in doubt here.
+TO_BOOK = """
+SELECT DISTINCT ON (f.kind, f.out_trade_no, f.out_request_no) f.kind, l.trade_no, l.out_trade_no, f.out_request_no, abs(l.fen),
+       l.receipt_fen, l.happened_at, coalesce(t.app_id, %(app_id)s), f.transaction_id, f.refund_id
+FROM bill_found f
+JOIN payments_statementline l ON l.file_id = %(file)s AND l.nth = 1 AND l.line_no = f.line_no AND l.key =
+     f.trade_no || CASE f.kind WHEN 'payment_not_here' THEN '/交易/' ELSE '/退款/' END || l.request_no
+LEFT JOIN payments_transaction t ON t.id = f.transaction_id
+LEFT JOIN payments_refund r ON r.id = f.refund_id
+WHERE (f.kind = 'payment_not_here' AND l.fen > 0 AND (t.id IS NULL OR (
+           t.amount_fen = l.fen AND coalesce(t.trade_no, l.trade_no) = l.trade_no AND t.out_trade_no = l.out_trade_no)))
+   OR (f.kind IN ('refund_not_here', 'unknown_refund') AND l.fen < 0 AND (
+           r.id IS NULL OR (r.amount_fen = -l.fen AND r.state IN ('approved', 'sent'))))
+ORDER BY f.kind, f.out_trade_no, f.out_request_no, f.line_no
+"""
+OURS = """
+SELECT count(*), coalesce(sum(fen), 0) FROM (
+    SELECT t.amount_fen AS fen FROM payments_transaction t
+    WHERE t.state = 'paid' AND t.seller_id = %(seller)s AND t.trade_no IS NOT NULL
+      AND t.paid_at >= %(since)s AND t.paid_at < %(until)s
+    UNION ALL
+    SELECT -r.amount_fen FROM payments_refund r JOIN payments_transaction t ON t.id = r.transaction_id
+    WHERE r.state = 'succeeded' AND t.seller_id = %(seller)s AND t.trade_no IS NOT NULL
+      AND r.ended_at >= %(since)s AND r.ended_at < %(until)s
+) ours
+"""
+HASH = """
+SELECT encode(sha256(convert_to(coalesce(string_agg(
+    concat_ws('|', kind, key, line_no, trade_no, out_trade_no, out_request_no, field, ours, theirs, fen), E'\\n'
+    ORDER BY kind COLLATE "C", key COLLATE "C"), '') || E'\\n' || %(totals)s, 'UTF8')), 'hex')
+FROM payments_difference WHERE day_id = %(day_id)s
+"""
+# Fees are booked as the bill says, once per file and way to pay.
+FEES = """
+INSERT INTO payments_transfer (bill_file_id, channel, cause, debit, credit, fen, evidence)
+SELECT %(file)s, channel, 'fee', CASE WHEN fen < 0 THEN 'fees' ELSE 'alipay_receivable' END,
+       CASE WHEN fen < 0 THEN 'alipay_receivable' ELSE 'fees' END, abs(fen), %(evidence)s
+FROM (
+    SELECT coalesce(t.scene, 'other') AS channel, sum(l.fee_fen) AS fen
+    FROM payments_statementline l LEFT JOIN payments_transaction t ON t.trade_no = l.trade_no
+    WHERE l.file_id = %(file)s AND l.nth = 1 AND l.fee_fen <> 0 GROUP BY 1
+) f WHERE fen <> 0
+ON CONFLICT (bill_file_id, channel, cause, debit) DO NOTHING
+"""
+PAYOUTS = """
+INSERT INTO payments_transfer (bill_file_id, channel, cause, debit, credit, fen, evidence)
+SELECT %(account_file)s, '', 'payout', CASE WHEN sum(fen) < 0 THEN 'bank' ELSE 'alipay_receivable' END,
+       CASE WHEN sum(fen) < 0 THEN 'alipay_receivable' ELSE 'bank' END, abs(sum(fen)), %(evidence)s
+FROM payments_statementline WHERE file_id = %(account_file)s AND nth = 1 AND kind = 'payout' HAVING sum(fen) <> 0
+ON CONFLICT (bill_file_id, channel, cause, debit) DO NOTHING
+"""
+EXPLAIN_WAITING = """
+UPDATE payments_difference d SET state = 'explained', waits_until = NULL, explanation = 'bill:' || f.id
+FROM payments_billday own, payments_billfile f JOIN payments_billday b ON b.id = f.day_id
+WHERE d.day_id = own.id AND own.account_id = %(account)s AND d.state IN ('waiting', 'case')
+  AND d.kind IN ('payment_not_in_bill', 'refund_not_in_bill')
+  AND b.account_id = own.account_id AND b.id <> own.id AND b.day BETWEEN own.day - 14 AND own.day + 1
+  AND f.kind = 'trade' AND f.state = 'imported'
+  AND EXISTS (SELECT 1 FROM payments_statementline l WHERE l.file_id = f.id AND l.nth = 1 AND l.key =
+      d.trade_no || CASE d.kind WHEN 'refund_not_in_bill' THEN '/退款/' || d.out_request_no ELSE '/交易/' END)
+RETURNING d.case_id, d.explanation
+"""
+
+
+class ToBook(NamedTuple):
+    """A payment or refund that stands in the bill and not in our books. fen is never negative."""
+
+    kind: str
+    trade_no: str
+    out_trade_no: str
+    out_request_no: str
+    fen: int
+    receipt_fen: int | None
+    happened_at: datetime
+    app_id: str
+    transaction_id: int | None
+    refund_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What one comparison is about.
+
+    file, account_file  the day's bills; None where it had no business or none is wanted
+    since, until        the day in Shanghai
+    rate                the agreed fee as text, None where it is not looked at
+    """
+
+    day: BillDay
+    file: BillFile | None
+    account_file: BillFile | None
+    since: datetime
+    until: datetime
+    waits_until: datetime
+    midnight_s: int
+    rate: str | None
+
+    def words(self) -> dict[str, Any]:
+        account = self.day.account
+        return {
+            "file": self.file.pk if self.file else 0, "account_file": self.account_file.pk if self.account_file else 0,
+            "evidence": self.file.evidence if self.file else f"billday:{self.day.pk}", "seller": account.seller_id,
+            "app_id": account.app_id, "account": account.pk, "day": self.day.day, "day_id": self.day.pk, "since": self.since,
+            "until": self.until, "waits_until": self.waits_until, "midnight": self.midnight_s, "rate": self.rate,
+        }  # fmt: skip
+
+
+def find(about: Comparison) -> list[ToBook]:
+    """Compare, into a table of this transaction. Returns what could be booked from the bill."""
+    words = about.words()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '3600s'")
+        cursor.execute("SET LOCAL work_mem = '64MB'")
+        cursor.execute("DROP TABLE IF EXISTS bill_found")
+        cursor.execute(FOUND)
+        cursor.execute(MATCH_TRADE.read_text(), words)
+        if about.account_file and about.file:
+            cursor.execute(MATCH_ACCOUNT.read_text(), words)
+        cursor.execute(TO_BOOK, words)
+        return [ToBook._make(row) for row in cursor.fetchall()]
+
+
+def keep(about: Comparison) -> None:
+    """Keep what `find` found and is not kept yet: each as explained, waiting, or a case. Book fees and payouts once."""
+    words = about.words()
+    with connection.cursor() as cursor:
+        for statement in (ELSEWHERE, JUDGE, KNOWN, CASES, KEEP):
+            cursor.execute(statement, words)
+        if about.file:
+            cursor.execute(FEES, words)
+        if about.account_file:
+            cursor.execute(PAYOUTS, words)
+
+
+def totals(about: Comparison) -> tuple[int, int]:
+    """How many payments and refunds we have booked on the day, and their sum, refunds negative."""
+    with connection.cursor() as cursor:
+        cursor.execute(OURS, about.words())
+        count, fen = cursor.fetchone()
+    return count, int(fen)
+
+
+def result_hash(about: Comparison, *, totals: str) -> str:
+    """SHA-256 over every difference of the day and its totals: the same however often and with whatever deaths it came about."""
+    with connection.cursor() as cursor:
+        cursor.execute(HASH, {**about.words(), "totals": totals})
+        return str(cursor.fetchone()[0])
+
+
+def explain_waiting(account_id: int) -> list[tuple[int | None, str]]:
+    """Explain differences that another day's bill shows by now. Returns the case and explanation of each."""
+    with connection.cursor() as cursor:
+        cursor.execute(EXPLAIN_WAITING, {"account": account_id})
+        return list(cursor.fetchall())

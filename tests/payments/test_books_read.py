@@ -1,0 +1,206 @@
+"""A bill goes in whole or not at all: what is refused, for which reason and at which line."""
+
+import io
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from payments.errors import MalformedBill
+from payments.models import BillDay, BillFile, Case, StatementLine
+from payments.services.books.days import day_of
+from payments.services.books.keep import keep_file, open_file
+from payments.services.books.read import MOST_TRIES, read_file
+from payments.services.books.upload import upload_bill
+from tests.payments.alipay.billing import (
+    DAY,
+    FEE,
+    MOVED,
+    PAYMENT,
+    REFUND,
+    TRADE_NAME,
+    ledger_lines,
+    packed,
+    trade_lines,
+    zipped,
+)
+
+Upload = Callable[..., BillFile]
+ROWS = [PAYMENT, REFUND]
+LINES = trade_lines(ROWS)
+
+
+@pytest.fixture
+def upload(merchant, settings) -> Upload:
+    settings.BILL_KINDS = ["trade"]
+    type(merchant).objects.filter(pk=merchant.pk).update(seller_id="2088000000000001")
+    merchant.refresh_from_db()
+
+    def send(data: bytes, kind: str = "trade", day: date = DAY) -> BillFile:
+        return upload_bill(merchant, day, io.BytesIO(data), kind=BillFile.Kind(kind), actor="staff:1")
+
+    return send
+
+
+def lines() -> list[tuple[Any, ...]]:
+    return list(StatementLine.objects.order_by("line_no").values_list("line_no", "key", "fen", "fee_fen"))
+
+
+def partitions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'payments_statementline'::regclass")
+        return int(cursor.fetchone()[0])
+
+
+def test_a_bill_is_read_whole_with_its_sums_and_the_day_moves_on(upload):
+    file = upload(packed(LINES))
+
+    assert lines() == [(6, "2026112222001/交易/", 8880, -48), (7, "2026112222001/退款/R1", -880, 0)]
+    assert (file.lines, file.in_fen, file.out_fen, file.fee_fen, file.in_count, file.out_count) == (
+        2,
+        8880,
+        -880,
+        -48,
+        1,
+        1,
+    )
+    assert (file.day.state, file.day.content) == (BillDay.State.IMPORTED, BillDay.Content.LINES)
+
+
+def test_the_file_is_kept_as_it_came(upload):
+    data = packed(LINES)
+
+    with open_file(upload(data)) as kept:
+        assert kept.read() == data
+
+
+@pytest.mark.rows("F63")
+def test_the_same_file_twice_changes_nothing(upload):
+    first, before = upload(packed(LINES)), lines()
+
+    assert upload(packed(LINES)) == first
+    assert lines() == before
+    assert partitions() == 1
+
+
+@pytest.mark.rows("F63")
+def test_the_same_lines_in_another_file_change_nothing_and_are_no_case(upload):
+    upload(packed(LINES))
+
+    with pytest.raises(MalformedBill, match="these very lines"):
+        upload(packed([*LINES[:-1], "#导出时间：[2026年11月24日 10:00:00]"]))
+    assert partitions() == 1
+    assert not Case.objects.exists()
+
+
+def test_another_bill_for_a_day_that_has_one_is_a_case(upload):
+    upload(packed(LINES))
+
+    with pytest.raises(MalformedBill, match="something else"):
+        upload(packed(trade_lines([PAYMENT])))
+    assert Case.objects.get().kind == Case.Kind.BILL_CHANGED
+    assert len(lines()) == 2
+
+
+@pytest.mark.rows("F63")
+def test_lines_that_stand_twice_count_for_the_totals_and_as_duplicates(upload):
+    file = upload(packed(trade_lines([PAYMENT, PAYMENT, REFUND])))
+
+    assert (file.lines, file.in_fen) == (3, 17760)
+    assert list(StatementLine.objects.filter(nth=2).values_list("line_no", flat=True)) == [7]
+
+
+@pytest.mark.rows("F65")
+def test_an_empty_day_is_a_bill_without_lines(upload):
+    file = upload(packed(trade_lines([])))
+
+    assert (file.lines, file.day.content, file.day.state) == (0, BillDay.Content.EMPTY, BillDay.State.IMPORTED)
+
+
+@pytest.mark.rows("F64")
+@pytest.mark.parametrize(("charset", "bom"), [("gbk", b""), ("utf-8", b""), ("utf-8", b"\xef\xbb\xbf")])
+def test_any_charset_is_read(upload, charset: str, bom: bytes):
+    upload(packed(LINES, charset=charset, bom=bom))
+
+    assert StatementLine.objects.order_by("line_no").values_list("word", flat=True)[0] == "交易"
+
+
+@pytest.mark.rows("F64", "D08")
+def test_names_with_commas_quotes_and_backslashes_move_no_column(upload):
+    odd = [{**PAYMENT, "商品名称": '"茶,壶"'}, {**REFUND, "商品名称": "a,b\\N", "备注": "x\\"}]
+    upload(packed(trade_lines(odd)))
+
+    assert [fen for _, _, fen, _ in lines()] == [8880, -880]
+
+
+def test_movements_of_the_account_know_the_trade_a_fee_was_taken_for(upload, settings):
+    settings.BILL_KINDS = ["signcustomer"]
+    fee = {**FEE, "备注": "服务费[2026112222001000000000000001]"}
+    file = upload(packed(ledger_lines([MOVED, fee]), detail="{}_20261122_账务明细.csv"), kind="signcustomer")
+
+    found = StatementLine.objects.order_by("line_no").values_list("key", "kind", "fen", "request_no", "balance_fen")
+    assert list(found) == [
+        ("L1", "payment", 8000, "", 18000), ("L2", "fee", -48, "2026112222001000000000000001", 17952),
+    ]  # fmt: skip
+    assert (file.in_fen, file.out_fen, file.fee_fen) == (8000, -48, -48)
+
+
+def spoilt(place: int, before: str, after: str) -> bytes:
+    return packed([line.replace(before, after) if number == place else line for number, line in enumerate(LINES)])
+
+
+REFUSED = {
+    "an error page": (b"<html>busy</html>", "error page", 0),
+    "json": (b'{"error": 1}', "error page", 0),
+    "half a zip": (packed(LINES)[:-40], "broken", 0),
+    "no totals": (packed(LINES[:-3]), "totals", 8),
+    "rows cut": (packed([*LINES[:6], *LINES[7:]]), "退款合计 says 1 lines", 9),
+    "a fen off": (spoilt(5, ",80.00,", ",80.01,"), "8001", 9),
+    "no amount": (spoilt(5, "88.80", "viel"), "viel", 6),
+    "a third decimal": (
+        spoilt(5, "-0.48", "-0.480"), "-0.480", 6
+    ),
+    "no time": (packed([line.replace("2026-11-22 14:32:10", "gestern") for line in LINES]), "not a time", 6),
+    "too few cells": (packed([*LINES[:5], LINES[5].rsplit(",", 2)[0], *LINES[6:]]), "23 cells", 6),
+    "a long line": (packed([*LINES[:5], LINES[5].replace("明前龙井", "茶" * 40_000), *LINES[6:]]), "longer than", 6),
+    "another merchant": (packed(trade_lines(ROWS, pid="2088000000000002")), "another merchant", 0),
+    "another day": (packed(trade_lines(ROWS, day=date(2026, 11, 21))), "another time", 0),
+    "a bomb": (zipped([(TRADE_NAME.format("x"), b"#" + b"0" * 3_000_000)]), "unpacks to", 0),
+    "an empty line": (packed([*LINES[:6], "", *LINES[6:]]), "empty line", 7),
+    "a column gone": (packed([line.replace("服务费（元）", "费") for line in LINES]), "no column 服务费", 5),
+}  # fmt: skip
+
+
+@pytest.mark.rows("F61", "F62", "F64", "D05", "D07", "D08", "D09", "I-34")
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_one_whole_bill_of_this_merchant_and_day_is_refused_with_its_line(upload, name: str):
+    data, reason, line_no = REFUSED[name]
+
+    with pytest.raises(MalformedBill, match=reason):
+        upload(data)
+    kept = BillFile.objects.get()
+    assert (kept.state, kept.line_no, partitions()) == (BillFile.State.REFUSED, line_no, 0)
+    assert kept.day.state == BillDay.State.EXPECTED, "a day is never taken for one that agrees"
+
+
+def test_a_refused_file_can_be_followed_by_the_right_one(upload):
+    with pytest.raises(MalformedBill):
+        upload(b"<html>")
+
+    assert upload(packed(LINES)).state == BillFile.State.IMPORTED
+
+
+@pytest.mark.rows("F11")
+def test_a_file_that_kills_its_reader_is_refused_in_the_end_and_told(upload, merchant):
+    data = io.BytesIO(packed(LINES))
+    kept = keep_file(
+        day_of(merchant, DAY), data, kind=BillFile.Kind.TRADE, source=BillFile.Source.FETCHED, actor="fetch"
+    )
+    BillFile.objects.filter(pk=kept.pk).update(tries=MOST_TRIES)
+    kept.refresh_from_db()
+
+    assert read_file(kept).state == BillFile.State.REFUSED
+    assert "out of memory" in BillFile.objects.get().reason
+    assert Case.objects.get().kind == Case.Kind.BILL_REFUSED

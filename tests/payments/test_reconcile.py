@@ -1,0 +1,372 @@
+"""A day's bill against our books: what is found, how it is typed, what becomes of it, and that doing it again changes nothing."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from payments.alipay.clock import BEIJING
+from payments.models import BillDay, BillFile, Case, Difference, MerchantAccount, Refund, Transaction, Transfer
+from payments.models.clock import database_now
+from payments.models.settling import AskedQuery
+from payments.queries.invariants import check_invariants
+from payments.sandbox.bills import Bill, Period, ledger_bill, trade_bill
+from payments.sandbox.ledger import Movement
+from payments.services.books.days import shanghai_day, start_of
+from payments.services.books.reconcile import close_day, reconcile_day, settle_waiting
+from payments.services.books.upload import upload_bill
+from payments.services.refund import settle_refund
+from payments.services.settle import settle
+from tests.conftest import Says, journalled
+from tests.payments.test_send_refunds import approved
+
+NOON = timedelta(hours=12)
+LEDGER_NAME = "signcustomer"
+
+
+@dataclass
+class Books:
+    """A merchant's day: what is paid here, and what the bill will say of it."""
+
+    account: MerchantAccount
+    says: Says
+    make_order: Callable[..., Any]
+    make_attempt: Callable[..., Transaction]
+    since: datetime
+    moved: list[Movement] = field(default_factory=list)
+
+    def attempt(self, fen: int = 8880) -> Transaction:
+        return self.make_attempt(self.make_order(fen))
+
+    def pay(self, fen: int = 8880, *, at: timedelta = NOON, **changes: Any) -> Transaction:
+        attempt = self.attempt(fen)
+        facts = self.says.facts(attempt, paid_at=self.since + at, **changes)
+        settle([facts], source=AskedQuery(uuid4(), self.account.pk, database_now()), actor="poll")
+        attempt.refresh_from_db()
+        self.bill(attempt, at=at)
+        return attempt
+
+    def bill(self, attempt: Transaction, *, at: timedelta = NOON, **changes: Any) -> Movement:
+        fee = -round(attempt.amount_fen * 6 / 1000 + 1e-9)
+        moment = self.since + at
+        movement = Movement(
+            at=moment, created_at=moment, trade_no=attempt.trade_no or self.says.trade_no(),
+            out_trade_no=attempt.out_trade_no, subject="茶", fen=attempt.amount_fen, fee_fen=fee, **changes,
+        )  # fmt: skip
+        self.moved.append(movement)
+        return movement
+
+    def give_back(self, attempt: Transaction, fen: int) -> Refund:
+        refund = approved(attempt, fen)
+        settle_refund(refund, actor="refund", evidence=journalled(refund))
+        refund.refresh_from_db()
+        left = attempt.amount_fen
+        fee = round(left * 6 / 1000 + 1e-9) - round((left - fen) * 6 / 1000 + 1e-9)
+        self.moved.append(replace(
+            self.of(attempt), fen=-fen, fee_fen=fee, out_request_no=refund.out_request_no, at=self.since + NOON
+        ))  # fmt: skip
+        return refund
+
+    def of(self, attempt: Transaction) -> Movement:
+        return next(each for each in self.moved if each.trade_no == attempt.trade_no)
+
+    def change(self, movement: Movement, **values: Any) -> None:
+        self.moved[self.moved.index(movement)] = replace(movement, **values)
+
+    def file(self, kind: str = "trade", moved: list[Movement] | None = None) -> bytes:
+        until = self.since + timedelta(days=1)
+        period = Period(self.since, until, f"{self.since.astimezone(BEIJING):%Y%m%d}")
+        shown, account = self.moved if moved is None else moved, f"{self.account.seller_id}0156"
+        bill = (
+            trade_bill(shown, period, account=account, made_at=until)
+            if kind == "trade"
+            else ledger_bill(shown, period, account=account, made_at=until, opening_fen=0, first_no=0)
+        )
+        return self.packed(bill)
+
+    def packed(self, bill: Bill) -> bytes:
+        return bill.packed()
+
+    def compare(self, *, flows: list[Movement] | None = None) -> BillDay:
+        """Bring the bills of the day in, and compare."""
+        day = self.since.astimezone(BEIJING).date()
+        read = upload_bill(self.account, day, io.BytesIO(self.file()), kind=BillFile.Kind.TRADE, actor="staff:1")
+        if flows is not None:
+            data = io.BytesIO(self.file("signcustomer", flows))
+            upload_bill(self.account, day, data, kind=BillFile.Kind.ACCOUNT, actor="staff:1")
+        return reconcile_day(read.day)
+
+
+@pytest.fixture
+def books(merchant, says, make_order, make_attempt, settings, clocks) -> Books:
+    settings.BILL_KINDS = ["trade"]
+    clocks(fee_rate="0.006")
+    return Books(merchant, says, make_order, make_attempt, start_of(shanghai_day(database_now())))
+
+
+def found() -> list[tuple[str, str, str, str, int, str]]:
+    return list(
+        Difference.objects.order_by("kind", "pk").values_list("kind", "field", "ours", "theirs", "fen", "state")
+    )
+
+
+def kinds() -> list[str]:
+    return list(Case.objects.open().order_by("kind").values_list("kind", flat=True))
+
+
+def holds(*names: str) -> bool:
+    return not [
+        each
+        for each in check_invariants()
+        if each.hits and each.name in (names or ("I-14", "I-16", "I-32", "I-34", "I-30"))
+    ]
+
+
+def test_a_day_that_agrees_is_closed_at_once_and_its_fees_are_booked(books):
+    first = books.pay()
+    books.pay(1234)
+    books.give_back(first, 3000)
+
+    day = books.compare()
+
+    assert found() == []
+    assert (day.state, day.ours_fen, day.theirs_fen) == (BillDay.State.CLOSED, 7114, 7114)
+    assert list(Transfer.objects.filter(cause="fee").values_list("channel", "debit", "credit", "fen")) == [
+        ("qr", "fees", "alipay_receivable", 53 + 7 - 18)
+    ]
+    assert holds()
+
+
+@pytest.mark.rows("F67", "I-30")
+@pytest.mark.parametrize(
+    ("change", "kind", "differs"),
+    [
+        ({"fen": 8881}, "bill_amount", ("amount", "88.80", "88.81", 1)),
+        ({"fee_fen": -54}, "bill_fee", ("fee", "-0.53", "-0.54", 0)),
+        ({"out_trade_no": "SOMEBODY"}, "bill_number", None),
+    ],
+)
+def test_a_line_that_says_something_else_is_a_case_with_both_values(
+    books, change: dict[str, Any], kind: str, differs: Any
+):
+    paid = books.pay()
+    books.change(books.of(paid), **change)
+
+    day = books.compare()
+
+    [row] = found()
+    assert row[0] == kind
+    assert differs is None or row[1:5] == differs
+    case = Case.objects.get()
+    assert (case.kind, case.subject) == (kind, f"transaction:{paid.pk}")
+    assert (case.facts["field"], case.facts["ours"], case.facts["theirs"]) == row[1:4]
+    assert day.state == BillDay.State.MATCHED, "a person closes it"
+    assert close_day(day, actor="staff:1")
+
+
+@pytest.mark.rows("F67", "F27")
+def test_a_payment_that_nobody_told_us_of_is_booked_from_the_bill_through_the_one_door(books):
+    attempt = books.attempt()
+    books.bill(attempt)
+
+    day = books.compare()
+
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.evidence) == ("paid", BillFile.objects.get().evidence)
+    assert attempt.order.paid_by_id in (None, attempt.pk)
+    assert found() == []
+    assert day.state == BillDay.State.CLOSED
+    assert holds()
+
+
+@pytest.mark.rows("F67", "F49")
+def test_a_payment_under_a_number_we_never_made_is_booked_and_becomes_a_case(books):
+    books.moved.append(replace(books.bill(books.attempt()), out_trade_no="CONSOLE1"))
+    del books.moved[0]
+
+    day = books.compare()
+
+    stray = Transaction.objects.get(origin="stray")
+    assert kinds() == ["unknown_number"]
+    assert found() == [("unknown_number", "origin", "", "CONSOLE1", 0, "case")]
+    assert Difference.objects.get().case == Case.objects.get(subject=f"transaction:{stray.pk}")
+    assert day.ours_fen == day.theirs_fen == 8880
+    assert holds()
+
+
+@pytest.mark.rows("F67")
+def test_a_payment_that_is_not_in_the_bill_is_a_case(books):
+    paid = books.pay()
+    books.moved.clear()
+
+    books.compare()
+
+    assert found() == [("payment_not_in_bill", "amount", "88.80", "", -8880, "case")]
+    assert Case.objects.get().subject == f"transaction:{paid.pk}"
+    assert holds()
+
+
+@pytest.mark.rows("F67")
+def test_a_refund_made_elsewhere_is_booked_from_the_bill_and_said(books):
+    paid = books.pay()
+    books.moved.append(replace(books.of(paid), fen=-1000, fee_fen=6, out_request_no="CONSOLE", at=books.since + NOON))
+
+    books.compare()
+
+    paid.refresh_from_db()
+    assert paid.refunded_fen == 1000
+    assert kinds() == ["outside_refund"]
+    assert holds()
+
+
+@pytest.mark.rows("F67")
+def test_a_refund_in_doubt_is_ended_by_the_bill(books):
+    paid = books.pay()
+    refund = approved(paid, 1000)
+    Refund.objects.mark_sent(refund, now=database_now())
+    books.moved.append(replace(books.of(paid), fen=-1000, fee_fen=6, out_request_no=refund.out_request_no))
+
+    books.compare()
+
+    refund.refresh_from_db()
+    assert refund.state == Refund.State.SUCCEEDED
+    assert kinds() == []
+
+
+@pytest.mark.rows("F67")
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"fen": -2999}, "bill_refund_amount"),
+        ({"fee_fen": 17}, "bill_fee"),
+        ({"trade_no": "2" * 28}, "bill_number"),
+        ({"trade_no": "2" * 28, "out_trade_no": "X"}, "unknown_refund"),
+    ],
+)
+def test_refunds_are_looked_at_as_closely(books, change: dict[str, Any], kind: str):
+    refund = books.give_back(books.pay(), 3000)
+    books.change(next(each for each in books.moved if each.out_request_no == refund.out_request_no), **change)
+
+    books.compare()
+
+    assert kind in kinds()
+    assert holds()
+
+
+@pytest.mark.rows("F67", "F63")
+def test_a_line_that_stands_twice_is_found_and_counts_once_here(books):
+    books.moved.append(books.of(books.pay()))
+
+    day = books.compare()
+
+    assert found() == [("bill_duplicate", "times", "1", "2", 8880, "case")]
+    assert (day.ours_fen, day.theirs_fen) == (8880, 17760)
+    assert holds()
+
+
+@pytest.mark.rows("F58")
+@pytest.mark.parametrize("at", [timedelta(seconds=1), timedelta(hours=24) - timedelta(seconds=2)])
+def test_a_payment_at_midnight_waits_for_the_neighbours_bill_and_is_explained_by_it(books, at: timedelta):
+    paid = books.pay(at=at)
+    line = books.moved.pop()
+    day = books.compare()
+
+    assert found() == [("payment_not_in_bill", "amount", "88.80", "", -8880, "waiting")]
+    assert day.state == BillDay.State.MATCHED
+    assert not close_day(day, actor="staff:1"), "something waits"
+
+    step = timedelta(days=1) if at > NOON else timedelta(days=-1)
+    books.since += step
+    books.moved = [replace(line, at=books.since + NOON)]
+    books.compare()
+
+    assert sorted(state for *_, state in found()) == ["explained", "explained"]
+    assert not Case.objects.exists()
+    day.refresh_from_db()
+    assert day.state == BillDay.State.CLOSED
+    assert paid.trade_no == line.trade_no
+    assert holds()
+
+
+@pytest.mark.rows("F58")
+def test_what_has_waited_too_long_is_a_case(books, clocks):
+    books.pay(at=timedelta(seconds=1))
+    books.moved.clear()
+    day = books.compare()
+    Difference.objects.update(waits_until=database_now() - timedelta(seconds=1))
+
+    settle_waiting(day.account_id)
+
+    assert kinds() == ["payment_not_in_bill"]
+    assert Difference.objects.get().case == Case.objects.get()
+
+
+@pytest.mark.rows("F63", "F68")
+def test_comparing_again_changes_nothing(books):
+    books.change(books.of(books.pay()), fen=8881)
+    books.pay(500)
+    books.moved.pop()
+    day = books.compare()
+    before = (day.result_hash, found(), Case.objects.count(), Transfer.objects.count())
+
+    again = reconcile_day(day)
+
+    assert (again.result_hash, found(), Case.objects.count(), Transfer.objects.count()) == before
+    Case.objects.mark_resolved(Case.objects.open()[0], actor="staff:1", note="seen")
+    reconcile_day(day)
+    assert Case.objects.count() == 2, "what a person ended is not opened again"
+
+
+@pytest.mark.rows("F57")
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York", "Asia/Kathmandu"])
+def test_the_result_is_the_same_in_every_time_zone(books, zone: str):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('TimeZone', %s, false)", [zone])
+        books.pay(at=timedelta(seconds=1))
+        books.pay(at=timedelta(hours=23, minutes=59, seconds=59))
+        books.pay(at=timedelta(hours=3))
+
+        day = books.compare()
+
+        cursor.execute("SELECT set_config('TimeZone', 'UTC', false)")
+    assert found() == []
+    assert (day.ours_count, day.theirs_count, day.state) == (3, 3, BillDay.State.CLOSED)
+
+
+def test_movements_of_the_account_that_agree_are_silent(books, settings):
+    settings.BILL_KINDS = ["trade", "signcustomer"]
+    books.give_back(books.pay(), 3000)
+    books.pay(700)
+
+    day = books.compare(flows=books.moved)
+
+    assert found() == []
+    assert day.state == BillDay.State.CLOSED
+
+
+@pytest.mark.rows("F67")
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda flows: flows.pop(), ["flow_fee", "trade_without_flow"]),
+        (lambda flows: flows.append(replace(flows[0], trade_no="3" * 28, fee_fen=0)), ["flow_without_trade"]),
+        (lambda flows: flows.__setitem__(0, replace(flows[0], fen=8879)), ["flow_amount"]),
+        (lambda flows: flows.__setitem__(0, replace(flows[0], fee_fen=-50)), ["flow_fee"]),
+    ],
+)
+def test_movements_that_don_t_fit_the_trades_are_cases(
+    books, settings, spoil: Callable[[list[Movement]], Any], expected: list[str]
+):
+    settings.BILL_KINDS = ["trade", "signcustomer"]
+    books.pay()
+    flows = list(books.moved)
+    spoil(flows)
+
+    books.compare(flows=flows)
+
+    assert kinds() == expected
