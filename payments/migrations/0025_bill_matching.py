@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('payments', '0022_bulk_refunds'),
+        ('payments', '0024_factor_reset'),
     ]
 
     operations = [
