@@ -157,6 +157,10 @@ WORDS: dict[str, Words] = {
         _("The bill has a kind of line that we don't know. It counts in the totals and is booked nowhere."),
         _("Read the line; the shop's software may need an update."),
     ),
+    "bill_day": (
+        _("The bill has it on another day than we have booked it."),
+        _("Ask Alipay's support which day holds; nothing is missing."),
+    ),
     "flow_without_trade": (
         _("Money moved on the account, and no payment or refund explains it."),
         _("Look at the movement in Alipay's console: a transfer, a charge, a correction?"),
@@ -194,7 +198,7 @@ def what_differs(case: Case, story: CaseStory) -> Difference | None:
     """The field and both its values; None where a case is not about two sides that differ."""
     facts, attempt = case.facts, story.attempt
     if "field" in facts:
-        return Difference(facts["field"], facts.get("ours", "—"), facts.get("theirs", "—"))
+        return Difference(facts["field"], facts.get("ours") or "—", facts.get("theirs") or "—")
     if case.kind == Kind.UNKNOWN_NUMBER:
         return Difference("out_trade_no", _("no such number"), facts.get("out_trade_no", "—"))
     if attempt is None:

@@ -21,7 +21,7 @@ from payments.admin.case_forms import NoteForm, OwnerForm, RefundPartForm, worke
 from payments.admin.case_words import ROLES, WORDS, what_differs
 from payments.admin.columns import ReadOnlyAdmin, amount, span
 from payments.errors import CaseRefused, NotAllowed, RefundRefused, StaleFactor
-from payments.models import BooksCheck, Case, User
+from payments.models import BillDay, BooksCheck, Case, User
 from payments.models.case import RULES
 from payments.models.clock import database_now
 from payments.money import Money
@@ -184,8 +184,16 @@ class CaseAdmin(ReadOnlyAdmin):
             "may": {_name(what): offered(request, case, what, seen) for what in DEEDS},
             "forms": {_name(what): form for what, form in given.items()}, "role": _role(case),
             "late": _lateness(case), "is_open": case.state in Case.UNENDED,
+            "day": _day(case),
             "asked_by_me": case.write_off_requester_id == request.user.pk, "facts": _plain_facts(case), "errors": bool(forms),
         }, status=status)  # fmt: skip
+
+
+def _day(case: Case) -> BillDay | None:
+    """The bill day whose file, or whose lack of one, opened the case."""
+    kind, _separator, key = case.evidence.partition(":")
+    about = {"billday": {"pk": key}, "bill": {"files__pk": key}}.get(kind) if key.isdigit() else None
+    return BillDay.objects.filter(**about).first() if about else None
 
 
 def _lateness(case: Case) -> str:
@@ -201,7 +209,7 @@ def _name(what: str) -> str:
 
 def _plain_facts(case: Case) -> list[tuple[str, str]]:
     """What the case carries beside the difference and the records it leads to, small, for support."""
-    hidden = {"field", "ours", "theirs"}
+    hidden = {"field", "ours", "theirs", "file"}
     if case.subject.startswith(("transaction:", "refund:", "order:")):
         hidden |= {"out_trade_no", "trade_no", "number", "out_request_no"}
     return [

@@ -11,6 +11,7 @@ DOORS = {
     "gateway": _("Alipay's answer"), "shop": _("shop"), "clock": _("clock"), "refunds": _("refund worker"),
     "cancel": _("cancelling a charge"), "return": _("return from Alipay"), "rule:small": _("rule for small amounts"),
     "rule:fewest_open": _("rule: who has the fewest"), "outbox": _("follow-up worker"),
+    "fetch": _("fetching of bills"), "reconcile": _("comparison"), "bills": _("reading of bills"), "bill": _("Alipay's bill"),
 }  # fmt: skip
 
 

@@ -36,10 +36,19 @@ CASE_NOTES = {
     "answered": _("it answered"), "soon": _("within seconds"), "lately": _("it was asked a moment before"),
     "nothing": _("nothing is undecided"),
 }  # fmt: skip
+FIELDS = {
+    "amount": _("amount (yuan)"), "receipt": _("received (yuan)"), "fee": _("fee (yuan)"), "flow": _("moved (yuan)"),
+    "balance": _("balance (yuan)"), "status": _("state"), "day": _("day"), "origin": _("where it comes from"),
+    "times": _("how often"), "kind": _("kind"), "bill": _("bill"),
+}  # fmt: skip
+BILL_ACTIONS = {
+    "imported": _("bills read"), "matched": _("compared"), "closed": _("closed"), "fetch_wanted": _("to be fetched now"),
+    "compare_wanted": _("to be compared once more"), "compare_due": _("to be compared now"),
+}  # fmt: skip
 PAGES = {
     "call": "payments_gatewaycall", "transaction": "payments_transaction", "refund": "payments_refund",
     "order": "payments_order", "books_check": "payments_bookscheck", "case": "payments_case", "question": "checkout_question",
-    "follow_up": "payments_outboxmessage",
+    "follow_up": "payments_outboxmessage", "billday": "payments_billday",
 }  # fmt: skip
 
 
@@ -80,3 +89,20 @@ def case_action_words(action: str) -> object:
 def case_note_words(note: str) -> object:
     """What was said; a record as a link; the outcome of a question in words."""
     return CASE_NOTES.get(note) or evidence_link(note)
+
+
+@register.filter
+def field_words(field: str) -> object:
+    """A field that differs; numbers of Alipay keep Alipay's own names."""
+    return FIELDS.get(field, field)
+
+
+@register.filter
+def explanation_words(explanation: str) -> object:
+    """Why a difference is none: another day has it."""
+    return _("booked on the neighbouring day") if explanation == "day" else _("found in another day's bill")
+
+
+@register.filter
+def bill_action_words(action: str) -> object:
+    return BILL_ACTIONS.get(action, action)

@@ -1,5 +1,6 @@
 """Staff's lists: they look, filter and search, and change nothing, by form or by crafted POST."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,7 +9,18 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from payments.models import ApiClient, Case, GatewayCall, InboundMessage, Order, Refund, RefundBatch, Transaction, User
+from payments.models import (
+    ApiClient,
+    BillDay,
+    Case,
+    GatewayCall,
+    InboundMessage,
+    Order,
+    Refund,
+    RefundBatch,
+    Transaction,
+    User,
+)
 from payments.models.clock import database_now
 from payments.models.sealing import seal_events
 from payments.money import Money
@@ -38,6 +50,7 @@ def one_of_each(order, unsettled, says, client) -> dict[Any, Any]:
     request_refund(unsettled, Money(1), requester="staff:1", origin=Refund.Origin.STAFF)
     boss = User.objects.get(email="boss@example.com")
     plan_batch(Order.objects.all(), person=boss, scope=RefundBatch.Scope.WHOLE, reason=Refund.Reason.RECALLED)
+    BillDay.objects.create(account=order.account, day=date(2026, 11, 22))
     check_books()
     seal_events(until_id=2**62, most=100, now=database_now())
     return {model: model._default_manager.first() for model in MODELS}
