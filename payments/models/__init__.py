@@ -16,10 +16,11 @@ from payments.models.second_factor import CodeApp, RecoveryCode
 from payments.models.staff_day import StaffDay
 from payments.models.statement import Difference, StatementLine
 from payments.models.transaction import Transaction
+from payments.models.webhook import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookKind, WebhookTry
 
 __all__ = [
     "Account", "AlipayKey", "AuditEvent", "AuditSeal", "BillDay", "BillFile", "BillPart", "BooksCheck", "Case", "CaseEvent",
     "CodeApp", "Difference", "Duty", "GatewayCall", "IdempotencyRecord", "InboundMessage", "MerchantAccount", "Order",
     "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund", "StaffDay", "StatementLine", "Transaction", "Transfer",
-    "User",
+    "User", "WebhookDelivery", "WebhookEndpoint", "WebhookEvent", "WebhookKind", "WebhookTry",
 ]  # fmt: skip

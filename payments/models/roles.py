@@ -12,7 +12,7 @@ from django.db.models import Q
 
 MONEY = (
     "order", "transaction", "refund", "gatewaycall", "inboundmessage", "outboxmessage", "case", "transfer", "auditevent",
-    "auditseal", "bookscheck", "billday", "billfile", "statementline", "difference",
+    "auditseal", "bookscheck", "billday", "billfile", "statementline", "difference", "webhookdelivery",
 )  # fmt: skip
 GOODS = ("category", "product", "variant", "stock")
 LOOK = tuple(f"payments.view_{model}" for model in MONEY)
@@ -34,6 +34,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "payments.record_payment", "payments.charge_counter", "payments.work_case", "payments.write_off_case",
         "payments.upload_bill", "payments.close_bill_day", "payments.view_user", "payments.add_user",
         "payments.change_user", "auth.view_group",
+        "payments.view_webhookendpoint", "payments.add_webhookendpoint", "payments.change_webhookendpoint",
     ),
 }  # fmt: skip
 

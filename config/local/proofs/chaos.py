@@ -205,7 +205,7 @@ def chaos(*, kills: int, orders: int, seed: int) -> int:
             "MEDIA_ROOT": str(data / "media"),
         }
         shop_port = free_port()
-        more |= {"SITE_URL": f"https://127.0.0.1:{shop_port}", "BILL_ORIGINS": ""}
+        more |= {"SITE_URL": f"https://127.0.0.1:{shop_port}", "BILL_ORIGINS": "", "WEBHOOK_PRIVATE_HOSTS": ""}
         with stack(running, data, shop_port=shop_port, sandbox_port=free_port(), more=more, echo=False) as product:
             run = Chaos(product, running, data, orders, random.Random(seed))  # noqa: S311  # a plan, no secret
             _rage(run, kills)

@@ -79,7 +79,12 @@ def refund_race(*, trials: int, seed: int) -> int:
             "MEDIA_ROOT": str(data / "media"),
         }
         shop_port = free_port()
-        more |= {"SITE_URL": f"https://127.0.0.1:{shop_port}", "DATABASE_POOL": "0", "BILL_ORIGINS": ""}
+        more |= {
+            "SITE_URL": f"https://127.0.0.1:{shop_port}",
+            "DATABASE_POOL": "0",
+            "BILL_ORIGINS": "",
+            "WEBHOOK_PRIVATE_HOSTS": "",
+        }
         with stack(running, data, shop_port=shop_port, sandbox_port=free_port(), more=more, echo=False) as product:
             product.stop("beat", "worker", "web")
             over, kills = _race(product, running, trials, random.Random(seed))  # noqa: S311  # a plan, no secret
