@@ -16,7 +16,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0016_books_check_marks'),
+        ('payments', '0018_counter'),
     ]
 
     operations = [
