@@ -16,7 +16,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0018_counter'),
+        ('payments', '0020_statement_lines'),
     ]
 
     operations = [
