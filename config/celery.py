@@ -28,6 +28,8 @@ app.conf.beat_schedule |= {
         "lapse_refund_requests": 60,
         "end_dead_calls": 10,
         "relay_outbox_messages": 1,
+        "deliver_webhooks": 1,
+        "announce_cases": 5,
         "keep_house": 3600,
         "watch_certificates_end": 600,
         "seal_audit": 20,

@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from payments.services import announce as announcing
 from payments.services import (
     approve_refund,
     bulk_refund,
@@ -14,6 +15,7 @@ from payments.services import (
     watch_certificates,
     work_cases,
 )
+from payments.services import deliver_webhooks as delivering
 from payments.services import seal_audit as sealing
 from payments.services import send_refunds as sending
 from payments.services.books import tend
@@ -59,6 +61,18 @@ def end_dead_calls(**_from_newer_callers: object) -> None:
 def relay_outbox_messages(**_from_newer_callers: object) -> None:
     """Deliver follow-ups that are due."""
     relay_outbox.relay_outbox(limit=100)
+
+
+@shared_task(ignore_result=True, soft_time_limit=40)  # under the lease of 60 s
+def deliver_webhooks(**_from_newer_callers: object) -> None:
+    """Bring what is due to the shop's own systems."""
+    delivering.deliver_webhooks()
+
+
+@shared_task(ignore_result=True, soft_time_limit=25)
+def announce_cases(**_from_newer_callers: object) -> None:
+    """Tell webhooks about new cases."""
+    announcing.announce_cases(limit=100)
 
 
 @shared_task(ignore_result=True, soft_time_limit=300)

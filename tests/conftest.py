@@ -11,8 +11,9 @@ import urllib.parse
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +357,43 @@ def connected(db: None, identity: tuple[Identity, Path], twin: Twin) -> Merchant
     """An account whose gateway is the running twin. Its notices go nowhere: tests deliver them."""
     twin.control("faults", mute="true")
     return make_merchant(identity, f"{twin.url}/gateway.do")
+
+
+@dataclass
+class Receiver:
+    """The shop's own system: keeps what it got, answers as told."""
+
+    url: str = ""
+    status: int = 200
+    answer: bytes = b"taken"
+    location: str = ""
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    made = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            made.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(made.status)
+            if made.location:
+                self.send_header("Location", made.location)
+            self.end_headers()
+            if made.status != 204:
+                self.wfile.write(made.answer)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    made.url = f"http://127.0.0.1:{server.server_port}/hook"
+    settings.WEBHOOK_PRIVATE_HOSTS = ["127.0.0.1"]
+    yield made
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

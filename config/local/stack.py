@@ -146,7 +146,7 @@ def stack(
         **os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "config.settings.dev", "HOST": "127.0.0.1", "PORT": str(shop_port), "SITE_URL": shop,
         "WEB_CONCURRENCY": "2", "WEB_THREADS": "8", "WORKER_CONCURRENCY": "2", "LOG_FORMAT": "console",
-        "BILL_ORIGINS": sandbox, **servers.environment(), **more,
+        "BILL_ORIGINS": sandbox, "WEBHOOK_PRIVATE_HOSTS": "127.0.0.1,localhost", **servers.environment(), **more,
     }  # fmt: skip
     running = Stack(shop=shop, sandbox=sandbox, data=data, environment=environment, echo=echo)
     try:

@@ -280,31 +280,36 @@ check_clocks(PAYMENTS, prefix="PAYMENTS_")
 BILL_HOSTS = env.list("BILL_HOSTS", default=["dwbillcenter.alipay.com"])
 BILL_KINDS = env.list("BILL_KINDS", default=["trade", "signcustomer"])  # those a day needs before it is compared
 BILL_ORIGINS = env.list("BILL_ORIGINS", default=[])
+# Webhooks go by https to public addresses only; to these hosts as they stand, which production refuses.
+WEBHOOK_PRIVATE_HOSTS = env.list("WEBHOOK_PRIVATE_HOSTS", default=[])
 # Who hears what happened to an order: outbox topic -> functions taking the message's payload. Upward calls stay names.
 OUTBOX_HANDLERS = {
     "order.paid": [
         "checkout.services.stock.take",
         "checkout.services.carts.empty_after_payment",
         "checkout.mails.send_receipt",
+        "payments.services.announce.hear",
     ],
     "order.closed": [
         "checkout.services.stock.release",
         "checkout.services.carts.keep_after_closing",
         "checkout.mails.send_unpaid",
+        "payments.services.announce.hear",
     ],
     "order.placed": ["checkout.mails.send_awaiting"],
     "order.sent": ["checkout.mails.send_on_its_way"],
     "attempt.refused": ["checkout.services.place_purchase.remind_now"],
-    "attempt.in_doubt": ["checkout.mails.send_doubt"],
+    "attempt.in_doubt": ["checkout.mails.send_doubt", "payments.services.announce.hear"],
     "goods.back": ["checkout.mails.send_back_in_stock"],
     "account.ticket": ["checkout.mails.send_ticket"],
     "cancel.unclear": ["payments.services.cancel_charge.make_certain"],
-    "refund.requested": ["checkout.mails.send_refund_news"],
-    "refund.approved": ["checkout.mails.send_refund_news"],
-    "refund.rejected": ["checkout.mails.send_refund_news"],
-    "refund.succeeded": ["checkout.mails.send_refund_news"],
+    "refund.requested": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],
+    "refund.approved": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],
+    "refund.rejected": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],
+    "refund.succeeded": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],
+    "refund.failed": ["payments.services.announce.hear"],
     "refund.heard": ["payments.services.external_refund.discover"],
-    "money.surplus": ["payments.services.surplus.handle"],
+    "money.surplus": ["payments.services.surplus.handle", "payments.services.announce.hear"],
     "surplus.refunding": ["checkout.mails.send_extra"],
 }
 # Asked, under the order's lock, whether a closed order's goods are to be had again at the same price; empty: never.

@@ -3,11 +3,13 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BILL_ORIGINS, DATABASE_POOL, database, env
+from config.settings.base import BILL_ORIGINS, DATABASE_POOL, WEBHOOK_PRIVATE_HOSTS, database, env
 from config.settings.reading import address
 
 if BILL_ORIGINS:
     raise ImproperlyConfigured("BILL_ORIGINS is for a pretend Alipay: real bills come by https from BILL_HOSTS.")
+if WEBHOOK_PRIVATE_HOSTS:
+    raise ImproperlyConfigured("WEBHOOK_PRIVATE_HOSTS is for trying webhooks out on one machine.")
 
 DEBUG = False
 SECRET_KEY = env.required(

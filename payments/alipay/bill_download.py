@@ -4,19 +4,17 @@ The link opens the file to anyone for thirty seconds, so it stands in no log, no
 """
 
 import asyncio
-import ipaddress
 import re
-import socket
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from payments.errors import LinkRefused, NoAnswer, NotABill, NotSent
+from payments.public_hosts import LookUp, PublicOnly
+from payments.public_hosts import look_up as ask_resolver
 
 LONGEST_LINK = 2048
 LARGEST_BILL = 512 * 1024 * 1024  # packed; a million lines have some 30 MB
@@ -24,10 +22,6 @@ CONNECT_S = 5.0
 BLOCK = 64 * 1024
 ZIP = b"PK"
 _LINK = re.compile(r"(https?)://([^/?#]+)(/[\x21\x24-\x5b\x5d-\x7e]*)", re.ASCII)
-_TRANSLATED = [
-    ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
-]
-LookUp = Callable[[str, int], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,7 @@ def download(link: str, into: BinaryIO, *, rules: LinkRules, deadline_s: float, 
     """
     check_link(link, rules)
     with ThreadPoolExecutor(1, "bill-download") as apart:  # the caller may have an event loop of its own
-        return apart.submit(asyncio.run, _bounded(link, into, rules, deadline_s, look_up or _look_up)).result()
+        return apart.submit(asyncio.run, _bounded(link, into, rules, deadline_s, look_up or ask_resolver)).result()
 
 
 async def _bounded(link: str, into: BinaryIO, rules: LinkRules, deadline_s: float, look_up: LookUp) -> int:
@@ -101,46 +95,3 @@ async def _fetched(link: str, into: BinaryIO, rules: LinkRules, look_up: LookUp)
     if size == 0:
         raise NotABill("an empty file in the bill's place")
     return size
-
-
-class PublicOnly(AbstractResolver):
-    """Looks a name up once, refuses it unless all its addresses are public, and hands those same addresses to the socket."""
-
-    def __init__(self, look_up: LookUp) -> None:
-        self.look_up = look_up
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        addresses = await self.look_up(host, port)
-        for address in addresses:
-            if not is_public(address):
-                raise LinkRefused(f"{host} leads to {address}, which is no public address")
-        return [
-            ResolveResult(
-                hostname=host, host=address, port=port, proto=socket.IPPROTO_TCP, flags=socket.AI_NUMERICHOST,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-            )
-            for address in addresses
-        ]  # fmt: skip
-
-    async def close(self) -> None:
-        """Nothing is kept open."""
-
-
-def is_public(address: str) -> bool:
-    """Whether this is an address of the open internet; one that wraps another address in any known way is not."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:  # decimal, octal, short or scoped spellings are nothing a resolver answers
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and (
-        parsed.ipv4_mapped or any(parsed in network for network in _TRANSLATED)
-    ):
-        return False
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
-
-
-async def _look_up(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))

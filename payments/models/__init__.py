@@ -18,10 +18,12 @@ from payments.models.second_factor import CodeApp, RecoveryCode
 from payments.models.staff_day import StaffDay
 from payments.models.statement import Difference, StatementLine
 from payments.models.transaction import Transaction
+from payments.models.webhook import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookKind, WebhookTry
 
 __all__ = [
     "Account", "AlipayKey", "ApiClient", "ApiKey", "AuditEvent", "AuditSeal", "BillDay", "BillFile", "BillPart",
     "BooksCheck", "Case", "CaseEvent", "CodeApp", "Difference", "Duty", "GatewayCall", "IdempotencyRecord",
     "InboundMessage", "MerchantAccount", "Order", "OrderLine", "OutboxMessage", "Passkey", "RecoveryCode", "Refund",
-    "RefundBatch", "RefundBatchItem", "StaffDay", "StatementLine", "Transaction", "Transfer", "User",
+    "RefundBatch", "RefundBatchItem", "StaffDay", "StatementLine", "Transaction", "Transfer", "User", "WebhookDelivery",
+    "WebhookEndpoint", "WebhookEvent", "WebhookKind", "WebhookTry",
 ]  # fmt: skip

@@ -164,6 +164,7 @@ class Case(models.Model):
         FLOW_AMOUNT = "flow_amount", _("movement of the account differs from the trade")
         FLOW_FEE = "flow_fee", _("fee taken from the account differs")
         FLOW_BALANCE = "flow_balance", _("balance of the account does not follow")
+        WEBHOOK_DEAD = "webhook_dead", _("a webhook does not take what we tell")
 
     class Severity(models.TextChoices):
         HIGH = "high", _("high")
@@ -204,6 +205,7 @@ class Case(models.Model):
             verbose_name=_("write-off approved by"),
         )
     )  # fmt: skip
+    announced_at = internal(models.DateTimeField(_("told to webhooks"), null=True, editable=False))
 
     objects: ClassVar[CaseQuerySet] = CaseQuerySet.as_manager()  # type: ignore[assignment]  # a manager with these methods
 
@@ -231,6 +233,7 @@ class Case(models.Model):
                 name="case_to_escalate",
             ),
             models.Index(fields=["due_at"], condition=Q(state__in=("open", "assigned")), name="case_open_by_due"),
+            models.Index(fields=["id"], condition=Q(announced_at=None), name="case_to_announce"),
         )
 
     def __str__(self) -> str:
@@ -272,7 +275,6 @@ RULES: dict[Case.Kind, Rule] = {
     Case.Kind.GOODS_GONE: Rule(Case.Severity.HIGH, 1, "support"),
     Case.Kind.BOOKS: Rule(Case.Severity.HIGH, 1, "owner"),
     Case.Kind.BUYER_ASKS: Rule(Case.Severity.NORMAL, 1, "support"),
-    Case.Kind.REFUND_NOTICE: Rule(Case.Severity.NORMAL, 2, "finance"),
     Case.Kind.BILL_MISSING: Rule(Case.Severity.HIGH, 1, "finance"),
     Case.Kind.BILL_REFUSED: Rule(Case.Severity.HIGH, 1, "finance"),
     Case.Kind.BILL_CHANGED: Rule(Case.Severity.HIGH, 1, "finance"),
@@ -295,6 +297,7 @@ RULES: dict[Case.Kind, Rule] = {
     Case.Kind.FLOW_AMOUNT: Rule(Case.Severity.HIGH, 1, "finance"),
     Case.Kind.FLOW_FEE: Rule(Case.Severity.NORMAL, 3, "finance"),
     Case.Kind.FLOW_BALANCE: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.WEBHOOK_DEAD: Rule(Case.Severity.NORMAL, 3, "owner"),
 }
 
 

@@ -13,7 +13,7 @@ from django.db.models import Q
 MONEY = (
     "order", "transaction", "refund", "gatewaycall", "inboundmessage", "outboxmessage", "case", "transfer", "auditevent",
     "auditseal", "bookscheck", "billday", "billfile", "statementline", "difference",
-    "refundbatch",
+    "refundbatch", "webhookdelivery",
 )  # fmt: skip
 GOODS = ("category", "product", "variant", "stock")
 LOOK = tuple(f"payments.view_{model}" for model in MONEY)
@@ -38,6 +38,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "payments.upload_bill", "payments.close_bill_day", "payments.view_user", "payments.add_user",
         "payments.change_user", "auth.view_group",
         "payments.request_bulk_refund",
+        "payments.view_webhookendpoint", "payments.add_webhookendpoint", "payments.change_webhookendpoint",
     ),
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from payments.models import IdempotencyRecord, InboundMessage, OutboxMessage
+from payments.models import IdempotencyRecord, InboundMessage, OutboxMessage, WebhookDelivery, WebhookEvent, WebhookTry
 from payments.models.clock import database_now
 from payments.services import duties
 
@@ -13,6 +13,7 @@ NAME = "keep_house"
 ANSWERS_KEPT = timedelta(days=7)
 REFUSED_KEPT = timedelta(days=30)
 DELIVERED_KEPT = timedelta(days=90)
+TOLD_KEPT = timedelta(days=90)
 
 
 def keep_house() -> bool:
@@ -35,5 +36,8 @@ def _remove(now: datetime) -> int:
         IdempotencyRecord.objects.filter(created_at__lt=now - ANSWERS_KEPT),
         InboundMessage.objects.filter(verdict=InboundMessage.Verdict.REFUSED, received_at__lt=now - REFUSED_KEPT),
         OutboxMessage.objects.filter(delivered_at__lt=now - DELIVERED_KEPT),
+        WebhookTry.objects.filter(delivery__event__at__lt=now - TOLD_KEPT),
+        WebhookDelivery.objects.filter(event__at__lt=now - TOLD_KEPT),
+        WebhookEvent.objects.filter(at__lt=now - TOLD_KEPT),
     ]
     return sum(rows._raw_delete(rows.db) for rows in old)

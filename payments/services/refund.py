@@ -127,6 +127,11 @@ def _end_without_money(
         if not Transaction.objects.release(refund.transaction_id, refund.amount_fen):
             raise BooksDisagree(f"{refund.out_request_no}: its amount is not among what is set aside")
         AuditEvent.objects.add(refund, state, actor=actor, cause=evidence, state=state)
+        if state == State.FAILED:
+            OutboxMessage.objects.create(
+                topic="refund.failed", dedupe_key=f"refund.failed:{refund.pk}",
+                payload={"order_id": refund.transaction.order_id, "refund_id": refund.pk},
+            )  # fmt: skip
     return True
 
 

@@ -30,7 +30,7 @@ def relay_outbox(*, limit: int) -> int:
             break
         try:
             for handler in _handlers(message.topic):
-                handler({**message.payload, "dedupe_key": message.dedupe_key})
+                handler({**message.payload, "topic": message.topic, "dedupe_key": message.dedupe_key})
         except Exception as error:  # the worker's outermost door: one bad message must not stop the others
             logger.exception("outbox_failed", topic=message.topic, message=message.pk, attempts=message.attempts)
             OutboxMessage.objects.note_failure(message, f"{type(error).__name__}: {error}")

@@ -27,6 +27,7 @@ from payments.models import (
     Transaction,
     Transfer,
     User,
+    WebhookDelivery,
 )
 from payments.models.clock import database_now
 from payments.money import Money
@@ -38,7 +39,8 @@ from payments.services.refund import request_refund
 from payments.services.seal_audit import seal_audit
 from payments.services.start_payment import start_payment
 from payments.services.watch_certificates import watch_certificates
-from tests.conftest import Twin, make_merchant
+from payments.services.webhooks import add_endpoint, send_test
+from tests.conftest import Receiver, Twin, make_merchant
 from tests.payments.test_races import together
 from tests.payments.test_send_refunds import approved, pay
 
@@ -58,8 +60,9 @@ def deliver(payload: dict[str, Any]) -> None:
 class World:
     """A shop with something to do for each bell, due since `ago`. Each method returns how to see what came of it."""
 
-    def __init__(self, make_order: Any, make_attempt: Any, make_variant: Any, twin: Twin) -> None:
+    def __init__(self, make_order: Any, make_attempt: Any, make_variant: Any, twin: Twin, receiver: Receiver) -> None:
         self.make_order, self.make_attempt, self.make_variant, self.twin = make_order, make_attempt, make_variant, twin
+        self.receiver = receiver
 
     def poll_unsettled(self, ago: timedelta) -> Effect:
         order = self.make_order()
@@ -128,6 +131,19 @@ class World:
         OutboxMessage.objects.create(topic="test.beat", dedupe_key="test.beat:1", due_at=database_now() - ago)
         return lambda: delivered.count("test.beat:1")
 
+    def deliver_webhooks(self, ago: timedelta) -> Effect:
+        endpoint = add_endpoint(url=self.receiver.url, kinds=["order.closed"], description="", actor="staff:1")
+        send_test(endpoint, actor="staff:1")
+        told = WebhookDelivery.objects.filter(endpoint=endpoint)
+        told.update(due_at=database_now() - ago)
+        return lambda: [(each.state, each.tries.count()) for each in told.all()]
+
+    def announce_cases(self, ago: timedelta) -> Effect:
+        endpoint = add_endpoint(url=self.receiver.url, kinds=["case.opened"], description="", actor="staff:1")
+        Case.objects.open_once(Case.Kind.STUCK, "webhook:beat", evidence="")
+        about = {"event__data__case__subject": "webhook:beat"}
+        return WebhookDelivery.objects.filter(endpoint=endpoint, **about).count
+
     def keep_house(self, ago: timedelta) -> Effect:
         Duty.objects.create(name="keep_house", due_at=database_now() - ago)
         old = database_now() - timedelta(days=400)
@@ -177,6 +193,7 @@ ONCE: dict[str, Any] = {
     "poll_unsettled": ("paid", 1, 1), "close_due": ("closed", 1, 1), "send_refunds": ("succeeded", [3000], 1),
     "go_on_with_bulk_refunds": ("asked", 1), "lapse_refund_requests": ("lapsed", 0, 1),
     "end_dead_calls": ("unknown", 1), "relay_outbox_messages": 1,
+    "deliver_webhooks": [("delivered", 1)], "announce_cases": 1,
     "keep_house": (0, 1), "watch_certificates_end": 1, "seal_audit": 1, "check_books_nightly": (1, 1),
     "tend_books": ("closed", 3), "escalate_overdue_cases": ("high", 1), "tidy_old_carts": 0, "tell_who_waits": (0, 1),
 }  # fmt: skip
@@ -193,7 +210,7 @@ def ring(name: str) -> Callable[[], object]:
 
 
 @pytest.fixture
-def world(committed_db, identity, twin, make_order, make_attempt, make_variant, clocks, settings) -> World:
+def world(committed_db, identity, twin, make_order, make_attempt, make_variant, clocks, settings, receiver) -> World:
     clocks(refund_ladder_s=[0, 0, 0, 0], refund_absent_s=0, refunds_apart_s=0)
     settings.OUTBOX_HANDLERS = {"test.beat": [f"{__name__}.deliver"]}
     settings.BILL_KINDS = []  # a day needs none: it is compared with nothing
@@ -202,7 +219,7 @@ def world(committed_db, identity, twin, make_order, make_attempt, make_variant, 
     if not MerchantAccount.objects.exists():
         make_merchant(identity, f"{twin.url}/gateway.do")
     gateway.merchants(refresh=True)
-    return World(make_order, make_attempt, make_variant, twin)
+    return World(make_order, make_attempt, make_variant, twin, receiver)
 
 
 def test_every_bell_of_beat_stands_in_this_table():

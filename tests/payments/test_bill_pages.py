@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from payments.services.books.reconcile import reconcile_day
 
 from payments.admin.bill_words import say
 from payments.alipay.clock import BEIJING
 from payments.models import AuditEvent, BillDay, BillFile, Case, Difference
 from payments.models.clock import database_now
 from payments.queries.bill_days import Cell, lines
+from payments.services.books.reconcile import reconcile_day
 from tests.payments.test_case_pages import member
 from tests.payments.test_reconcile import Books, books
 

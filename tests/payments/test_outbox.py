@@ -33,7 +33,7 @@ def test_a_message_reaches_its_handler_once():
     add("good")
 
     assert (relay_outbox(limit=10), relay_outbox(limit=10)) == (1, 0)
-    assert heard == [{"order_id": 7, "dedupe_key": "good:k"}]
+    assert heard == [{"order_id": 7, "topic": "good", "dedupe_key": "good:k"}]
 
 
 def test_a_topic_nobody_listens_to_is_done():

@@ -27,7 +27,7 @@ def product(data: Path, **environment: str) -> Iterator[tuple[Stack, Servers]]:
     shop_port = free_port()
     more = {
         **CLOCKS, **MORE, **production_secrets(), "STATIC_ROOT": str(data / "static"), "MEDIA_ROOT": str(data / "media"),
-        "SITE_URL": f"https://127.0.0.1:{shop_port}", "BILL_ORIGINS": "", **environment,
+        "SITE_URL": f"https://127.0.0.1:{shop_port}", "BILL_ORIGINS": "", "WEBHOOK_PRIVATE_HOSTS": "", **environment,
     }  # fmt: skip
     with servers(data, durable=True) as running:
         _collect_static({**os.environ, **running.environment(), **more})

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from payments.alipay import bill_download
-from payments.alipay.bill_download import LinkRules, check_link, download, is_public
+from payments.alipay.bill_download import LinkRules, check_link, download
 from payments.errors import LinkRefused, NoAnswer, NotABill, NotSent
+from payments.public_hosts import is_public
 from tests.payments.alipay.wire import http, saying
 
 HOST = "dwbillcenter.alipay.com"

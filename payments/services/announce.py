@@ -1,0 +1,98 @@
+"""Tell the shop's own systems what happened: one event, and one delivery of it to each webhook that listens."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from payments.models import (
+    Case,
+    Order,
+    Refund,
+    Transaction,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+    WebhookKind,
+)
+from payments.models.clock import database_now
+
+# Follow-ups that are told under another name.
+NAMES = {"money.surplus": WebhookKind.PAYMENT_SURPLUS, "attempt.in_doubt": WebhookKind.PAYMENT_IN_DOUBT}
+
+
+def hear(message: dict[str, Any]) -> None:
+    """A follow-up of the outbox. The event's data are the records as they stand now; a second hearing changes nothing."""
+    kind = WebhookKind(NAMES.get(message["topic"], message["topic"]))
+    if not _listeners(kind).exists():
+        return
+    data: dict[str, Any] = {}
+    if message.get("order_id"):
+        data["order"] = order_data(Order.objects.select_related("paid_by").get(pk=message["order_id"]))
+    if message.get("transaction_id"):
+        data["payment"] = payment_data(Transaction.objects.get(pk=message["transaction_id"]))
+    if message.get("refund_id"):
+        data["refund"] = refund_data(Refund.objects.select_related("transaction").get(pk=message["refund_id"]))
+    announce(kind, message["dedupe_key"], data)
+
+
+def announce(kind: WebhookKind, once_per: str, data: dict[str, Any], *, only: WebhookEndpoint | None = None) -> None:
+    """Make the event and its deliveries in one commit, unless there is an event under this key already.
+
+    only  for one endpoint alone, whatever it listens to
+    """
+    with transaction.atomic():
+        event = WebhookEvent(kind=kind, dedupe_key=f"{kind}:{once_per}", data=data)
+        WebhookEvent.objects.bulk_create([event], ignore_conflicts=True)
+        if not WebhookEvent.objects.filter(pk=event.pk).exists():
+            return  # made before
+        listeners = WebhookEndpoint.objects.filter(pk=only.pk) if only else _listeners(kind)
+        # in order of their keys, so that two events never wait for each other
+        for endpoint in listeners.order_by("pk").select_for_update(no_key=True):
+            WebhookEndpoint.objects.filter(pk=endpoint.pk).update(last_sequence=F("last_sequence") + 1)
+            WebhookDelivery.objects.create(endpoint=endpoint, event=event, sequence=endpoint.last_sequence + 1)
+
+
+def announce_cases(*, limit: int) -> int:
+    """Tell about cases that nobody was told about yet, however they were opened. Returns how many."""
+    with transaction.atomic(durable=True):
+        fresh = Case.objects.filter(announced_at=None).order_by("pk").select_for_update(skip_locked=True, no_key=True)
+        cases = list(fresh[:limit])
+        for case in cases:
+            if _listeners(WebhookKind.CASE_OPENED).exists():
+                announce(WebhookKind.CASE_OPENED, str(case.pk), {"case": case_data(case)})
+        Case.objects.filter(pk__in=[case.pk for case in cases]).update(announced_at=database_now())
+    return len(cases)
+
+
+def order_data(order: Order) -> dict[str, Any]:
+    paid_by = order.paid_by
+    return {
+        "number": order.number, "state": order.state, "currency": "CNY", "total_fen": order.total_fen,
+        "paid_fen": paid_by.amount_fen if paid_by else 0, "refunded_fen": paid_by.refunded_fen if paid_by else 0,
+    }  # fmt: skip
+
+
+def payment_data(attempt: Transaction) -> dict[str, Any]:
+    return {
+        "out_trade_no": attempt.out_trade_no, "trade_no": attempt.trade_no, "scene": attempt.scene, "state": attempt.state,
+        "currency": "CNY", "amount_fen": attempt.amount_fen, "late": attempt.late,
+    }  # fmt: skip
+
+
+def refund_data(refund: Refund) -> dict[str, Any]:
+    return {
+        "out_request_no": refund.out_request_no, "out_trade_no": refund.transaction.out_trade_no, "state": refund.state,
+        "origin": refund.origin, "currency": "CNY", "amount_fen": refund.amount_fen, "reason_code": refund.reason_code,
+    }  # fmt: skip
+
+
+def case_data(case: Case) -> dict[str, Any]:
+    return {
+        "id": case.pk, "kind": case.kind, "subject": case.subject, "severity": case.severity, "state": case.state,
+        "currency": "CNY", "amount_fen": case.amount_fen, "due_at": case.due_at.isoformat(),
+    }  # fmt: skip
+
+
+def _listeners(kind: WebhookKind) -> Any:
+    return WebhookEndpoint.objects.filter(Q(kinds__contains=[kind]) | Q(kinds=[]), active=True)
