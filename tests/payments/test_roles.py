@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from fnmatch import fnmatch
 from typing import Any, NamedTuple
 
@@ -20,7 +21,19 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 from checkout.models import Delivery, Question
 from checkout.sample_shop import seed_shop
 from config.local.places import ROOT
-from payments.models import ApiClient, ApiKey, Case, CodeApp, GatewayCall, Order, Refund, RefundBatch, User
+from payments.models import (
+    ApiClient,
+    ApiKey,
+    BillDay,
+    BillFile,
+    Case,
+    CodeApp,
+    GatewayCall,
+    Order,
+    Refund,
+    RefundBatch,
+    User,
+)
 from payments.models.clock import database_now
 from payments.models.roles import ROLES
 from payments.models.sealing import seal_events
@@ -29,6 +42,7 @@ from payments.services.approve_refund import ask_as_buyer
 from payments.services.check_books import check_books
 from payments.services.receive_notice import receive_notice
 from payments.services.second_factor import mark_proved
+from payments.services.webhooks import add_endpoint, send_test
 
 PAGE = (ROOT / "docs/roles.md").read_text()
 NOBODY, STAFF, BEFORE = "nobody", "staff", "staff before the second factor"
@@ -112,6 +126,12 @@ def records(order, unsettled, says) -> dict[str, Any]:
     )
     program = ApiClient.objects.create(name="shop", scopes=[])
     ApiKey.objects.create(pk=program.pk, client=program, name="k", digest="d", made_by=colleague)
+    day = BillDay.objects.create(account=order.account, day=date(2026, 11, 22))
+    BillFile.objects.create(
+        pk=day.pk, day=day, kind="trade", source="fetched", actor="fetch", size=3, sha256="0" * 64,
+        state=BillFile.State.IMPORTED, ended_at=database_now(), lines=0, in_count=0, out_count=0, in_fen=0, out_fen=0, fee_fen=0,
+    )  # fmt: skip
+    send_test(add_endpoint(url="https://shop.example/", kinds=[], description="", actor="staff:1"), actor="staff:1")
     found = {model._meta.label_lower: model._default_manager.first() for model in admin.site._registry}
     return found | {"payments.user": colleague}
 
