@@ -93,6 +93,10 @@ WORDS: dict[str, Words] = {
         _("The buyer asks for help with an order."),
         _("Read the question, answer it, and write down what was agreed."),
     ),
+    Kind.WEBHOOK_DEAD: (
+        _("A system of yours takes nothing of what we tell it, for three days now."),
+        _("Mend it or its address, then send again what was given up: the list of deliveries does it."),
+    ),
     "bill_missing": (
         _("Alipay has given no bill for a day, long after it should be there. Missing is not the same as empty."),
         _("Try once more on the day's page; or take the bill from Alipay's console and upload it there."),

@@ -38,7 +38,8 @@ def test_a_question_is_a_case_that_the_least_busy_colleague_owns(order, client):
     case = Case.objects.get(kind=Case.Kind.BUYER_ASKS)
     assert (case.owner, case.state, case.subject) == (free, Case.State.ASSIGNED, f"order:{order.pk}")
     assert Question.objects.get().text == "Where is it? 13800000000"
-    assert "138" not in f"{case.facts}{case.note}{CaseEvent.objects.get().note}", "a case holds nothing personal"
+    notes = list(CaseEvent.objects.values_list("note", flat=True))
+    assert "138" not in f"{case.facts}{case.note}{notes}", "a case holds nothing personal"
 
 
 def test_asking_again_joins_the_open_case(order, client):
