@@ -20,6 +20,7 @@ Targets
   guards    each guard taken out in turn, and its test seen failing
   refund-race  refunds of one payment at once from many processes: TRIALS=1000 SEED=1
   api-fuzz  requests made up from the API's description against the real server: REQUESTS=20000 SEED=1
+  order-race  notice, return, poll, close and refund on one order at once, from five processes: TRIALS=1000 SEED=1
   code      the present second-factor code of the running demo's staff login
   protocol-proof  sign and verify against the openssl program, and refuse what was altered (further words go to the proof)
   lock      renew requirements.txt and requirements-production.txt from the .in files

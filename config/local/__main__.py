@@ -84,6 +84,10 @@ def main(target: str, words: list[str]) -> int:
             from config.local.proofs.api_fuzz import api_fuzz
 
             return api_fuzz(requests=_number("REQUESTS", words, 20_000), seed=_number("SEED", words, 1))
+        case "order-race":
+            from config.local.proofs.order_racing import order_race
+
+            return order_race(trials=_number("TRIALS", words, 1000), seed=_number("SEED", words, 1))
         case "protocol-proof":
             from config.local.protocol_proof import protocol_proof
 

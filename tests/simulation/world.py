@@ -87,7 +87,8 @@ class World:
         except BaseException as error:
             if not self.death.struck:
                 self.story.append(f"{what}: {type(error).__name__}: {error}")
-                self.fail("an error nobody expects", [f"{error!r}", *traceback.format_exception(error)[-3:]])
+                self.story += traceback.format_exception(error)[-3:]
+                self.fail("an error nobody expects", [repr(error).splitlines()[0]])
             self.story.append(f"{what}: killed before {self.death.struck}")  # whatever unwinding made of it
             survive(self.death)
             self._forget()
@@ -260,7 +261,8 @@ class World:
             except (OrderRefused, RefundRefused, Refused):
                 pass
             except Exception as error:  # the door of the worker that waits would swallow it
-                self.uncaught.append(f"meanwhile: {type(error).__name__}: {error}")
+                if not self.death.struck:  # else it is what unwinding made of our death
+                    self.uncaught.append(f"meanwhile: {type(error).__name__}: {error}")
                 raise
 
         self.line.interrupt(meanwhile, acted=acted)

@@ -3,10 +3,7 @@
 With RACE_WITHOUT_RESERVATION the guard of the reservation is taken out of this process, to show what it is for.
 """
 
-import contextlib
-import json
 import os
-import sys
 import urllib.parse
 import urllib.request
 
@@ -14,10 +11,9 @@ import django
 
 django.setup()
 
-from django.db import DatabaseError, close_old_connections  # noqa: E402  # after the registry is filled
-from django.db.models import F  # noqa: E402
+from django.db.models import F  # noqa: E402  # after the registry is filled
 
-from payments.errors import PaymentsError  # noqa: E402
+from config.local.proofs.answering import answer_lines  # noqa: E402
 from payments.models import Refund, Transaction  # noqa: E402
 from payments.models.clock import database_now  # noqa: E402
 from payments.models.transaction import TransactionQuerySet  # noqa: E402
@@ -41,9 +37,9 @@ def make(sandbox: str) -> int:
     return attempt.pk
 
 
-def refund(attempt_id: int, fen: int, who: str) -> str:
-    attempt = Transaction.objects.get(pk=attempt_id)
-    made = request_refund(attempt, Money(fen), requester=who, origin=Refund.Origin.STAFF, reason="race")
+def refund(attempt: int, fen: int, who: str) -> str:
+    paid = Transaction.objects.get(pk=attempt)
+    made = request_refund(paid, Money(fen), requester=who, origin=Refund.Origin.STAFF, reason="race")
     approve_refund(made, approver="staff:second")
     return made.out_request_no
 
@@ -56,19 +52,7 @@ def unguarded(self: TransactionQuerySet, transaction_id: int, fen: int) -> bool:
 def main() -> None:
     if "RACE_WITHOUT_RESERVATION" in os.environ:
         TransactionQuerySet.reserve = unguarded  # type: ignore[method-assign]  # the negative control
-    for line in sys.stdin:
-        words = json.loads(line)
-        close_old_connections()
-        outcome: object = "refused"
-        with contextlib.suppress(PaymentsError, DatabaseError):
-            match words["act"]:
-                case "make":
-                    outcome = make(words["sandbox"])
-                case "refund":
-                    outcome = refund(words["attempt"], words["fen"], words["who"])
-                case "work":
-                    outcome = send_due(limit=3)
-        print(json.dumps(outcome), flush=True)
+    answer_lines({"make": make, "refund": refund, "work": lambda: send_due(limit=3)})
 
 
 if __name__ == "__main__":

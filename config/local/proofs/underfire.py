@@ -9,34 +9,25 @@ import contextlib
 import json
 import os
 import random
-import secrets
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
 
-from config.local.places import ROOT
+from config.local.proofs.product import product
 from config.local.proofs.verdict import waiting
-from config.local.servers import Servers, ServersFailed, kill_postgres, servers, start_postgres, start_valkey
-from config.local.smoke import CLOCKS
-from config.local.stack import Stack, answers, free_port, stack
+from config.local.servers import Servers, ServersFailed, kill_postgres, start_postgres, start_valkey
+from config.local.stack import Stack, answers
 
 BUYERS = 4
 DRAIN_S = 240.0
 PROCESSES = ("web", "worker", "beat", "sandbox", "buyers")
 FAULTS = ("swallow", "http_500", "cut", "html", "unsigned", "notice_lost", "notice_twice", "notice_late", "stale")
-MORE = {
-    "PAYMENTS_REFUND_LADDER_S": "2,3,5,5,10", "PAYMENTS_REFUND_ABSENT_S": "2", "DATABASE_POOL": "8", "LOG_LEVEL": "ERROR",
-    "LOG_FORMAT": "json", "DJANGO_SETTINGS_MODULE": "config.settings.proof", "SECURE_SSL_REDIRECT": "false",
-    "BEHIND_TLS_PROXY": "true", "ALLOWED_HOSTS": "127.0.0.1",
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -209,32 +200,6 @@ class UnderFire:
 @contextlib.contextmanager
 def under_fire(data: Path, *, orders: int, seed: int, pause_s: float = 0.0) -> Iterator[UnderFire]:
     """Servers and processes as in production, on this folder; buyers for so many orders are started by the caller."""
-    shop_port = free_port()
-    more = {
-        **CLOCKS, **MORE, **production_secrets(), "STATIC_ROOT": str(data / "static"), "MEDIA_ROOT": str(data / "media"),
-        "SITE_URL": f"https://127.0.0.1:{shop_port}", "BILL_ORIGINS": "",
-    }  # fmt: skip
-    with servers(data, durable=True) as running:
-        _collect_static({**os.environ, **running.environment(), **more})
-        ports = {"shop_port": shop_port, "sandbox_port": free_port()}
-        with stack(running, data, **ports, more=more, echo=False) as product:
-            chance = random.Random(seed)  # noqa: S311  # a plan, no secret
-            yield UnderFire(product, running, data, orders, chance, pause_s)
-
-
-def _collect_static(environment: dict[str, str]) -> None:
-    """Production's pages name their files as they were collected, and come to nothing without them."""
-    subprocess.run(
-        [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
-        env=environment,
-        cwd=ROOT,
-        check=True,
-    )
-
-
-def production_secrets() -> dict[str, str]:
-    """What production refuses to start without, made for this run."""
-    return {
-        "SECRET_KEY": secrets.token_urlsafe(48), "SEAL_KEYS": f"c:{b64encode(secrets.token_bytes(32)).decode()}",
-        "AUDIT_SEAL_KEYS": f"c:{b64encode(secrets.token_bytes(32)).decode()}",
-    }  # fmt: skip
+    with product(data) as (processes, running):
+        chance = random.Random(seed)  # noqa: S311  # a plan, no secret
+        yield UnderFire(processes, running, data, orders, chance, pause_s)
