@@ -24,6 +24,8 @@ class Racers:
     processes: dict[str, "subprocess.Popen[str]"]
 
     def start(self, role: str) -> None:
+        if role in self.processes:
+            self.processes[role].communicate()  # it has ended, and its pipes do now
         self.processes[role] = subprocess.Popen(
             [sys.executable, "-m", self.module], cwd=ROOT, env=self.environment, text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -58,4 +60,4 @@ def racers(module: str, environment: dict[str, str], roles: Iterable[str]) -> It
     finally:
         for process in made.processes.values():
             process.kill()
-            process.wait()
+            process.communicate()
