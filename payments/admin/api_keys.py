@@ -18,6 +18,7 @@ from payments.admin.columns import ReadOnlyAdmin
 from payments.models import ApiClient, ApiKey, AuditEvent, User
 from payments.models.api_client import Scope
 from payments.models.clock import database_now
+from payments.queries.people import names
 from payments.services import second_factor
 from payments.services.api_keys import add_client, change_client, revoke, rotate
 
@@ -73,15 +74,15 @@ class ApiClientAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        client = get_object_or_404(ApiClient, pk=int(object_id) if object_id.isdigit() else 0)
+        client = get_object_or_404(ApiClient, pk=int(object_id) if object_id.isdecimal() else 0)
         if not self.has_view_permission(request, client):
             raise PermissionDenied
-        now = database_now()
+        now, steps = database_now(), list(AuditEvent.objects.about(client))
         return render(request, "admin/payments/api_client.html", {
             **self.admin_site.each_context(request), "opts": self.opts, "title": client.name, "client": client, "now": now,
             "may": [Scope(each).label for each in client.scopes], "may_manage": self.has_add_permission(request),
             "keys": client.keys.select_related("made_by").order_by("-pk"), "in_force": set(client.keys.in_force(now)),
-            "steps": AuditEvent.objects.about(client),
+            "steps": steps, "people": names(step.actor for step in steps),
         })  # fmt: skip
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:

@@ -63,7 +63,7 @@ class Owner(admin.SimpleListFilter):
             case "nobody":
                 return cases.filter(owner=None)
             case chosen:
-                return cases.filter(owner=int(chosen)) if chosen.isdigit() and len(chosen) < 10 else cases.none()
+                return cases.filter(owner=int(chosen)) if chosen.isdecimal() and len(chosen) < 10 else cases.none()
 
 
 class Kinds(admin.SimpleListFilter):

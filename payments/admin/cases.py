@@ -143,7 +143,7 @@ class CaseAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        if request.method != "GET" or not object_id.isdigit():
+        if request.method != "GET" or not object_id.isdecimal():
             return super().change_view(request, object_id, form_url, extra_context)
         case = _found(int(object_id))
         if not self.has_view_permission(request, case):
@@ -192,7 +192,7 @@ class CaseAdmin(ReadOnlyAdmin):
 def _day(case: Case) -> BillDay | None:
     """The bill day whose file, or whose lack of one, opened the case."""
     kind, _separator, key = case.evidence.partition(":")
-    about = {"billday": {"pk": key}, "bill": {"files__pk": key}}.get(kind) if key.isdigit() else None
+    about = {"billday": {"pk": key}, "bill": {"files__pk": key}}.get(kind) if key.isdecimal() else None
     return BillDay.objects.filter(**about).first() if about else None
 
 

@@ -59,7 +59,7 @@ class OrderAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        if request.method != "GET" or not object_id.isdigit():
+        if request.method != "GET" or not object_id.isdecimal():
             return super().change_view(request, object_id, form_url, extra_context)
         order = get_object_or_404(Order.objects.select_related("paid_by"), pk=object_id)
         if not self.has_view_permission(request, order):

@@ -38,7 +38,7 @@ class RefundAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        if request.method != "GET" or not object_id.isdigit():
+        if request.method != "GET" or not object_id.isdecimal():
             return super().change_view(request, object_id, form_url, extra_context)
         refund = _found(int(object_id))
         if not self.has_view_permission(request, refund):

@@ -1,5 +1,6 @@
 """Webhooks: which of the shop's own systems are told, the secret shown once, what was delivered and what came of it."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -18,16 +19,16 @@ from payments.admin.columns import ReadOnlyAdmin
 from payments.errors import LinkRefused
 from payments.models import WebhookDelivery, WebhookEndpoint, WebhookKind, WebhookTry
 from payments.services import webhooks
-from payments.services.deliver_webhooks import body, check_address
+from payments.services.deliver_webhooks import body, check_address, message_id
 
 
 class EndpointForm(forms.ModelForm[WebhookEndpoint]):
     url = forms.CharField(
-        label=_("address"), max_length=500, widget=forms.URLInput(attrs={"size": 60}),
+        label=_("Address"), max_length=500, widget=forms.URLInput(attrs={"size": 60}),
         help_text=_("An https address on the open internet, for example https://shop.example/jiezhang."),
     )  # fmt: skip
     kinds = forms.MultipleChoiceField(
-        label=_("tells about"), required=False, widget=forms.CheckboxSelectMultiple,
+        label=_("Tells about"), required=False, widget=forms.CheckboxSelectMultiple,
         choices=[each for each in WebhookKind.choices if each[0] != WebhookKind.TEST],
         help_text=_("Nothing chosen: everything."),
     )  # fmt: skip
@@ -109,33 +110,15 @@ class TryInline(admin.TabularInline[WebhookTry, WebhookDelivery]):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
-    list_display = (
-        "created_at",
-        "kind",
-        "endpoint",
-        "sequence",
-        "state",
-        "attempts",
-        "last_answer",
-        "due_at",
-        "delivered_at",
-    )
+    list_display = ("created_at", "kind", "endpoint", "sequence", "state", "attempts", "last_answer", "next_try")
     list_filter = ("state", "event__kind", "endpoint", "created_at")
     search_fields = ("event__dedupe_key", "event__id")
     list_select_related = ("event", "endpoint")
     fields = (
-        "endpoint",
-        "kind",
-        "sequence",
-        "sent",
-        "state",
-        "attempts",
-        "replays",
-        "due_at",
-        "created_at",
+        "endpoint", "kind", "message_id", "sequence", "sent", "state", "attempts", "replays", "next_try", "created_at",
         "delivered_at",
-    )
-    readonly_fields = ("kind", "sent")
+    )  # fmt: skip
+    readonly_fields = ("kind", "message_id", "sent", "next_try")
     inlines = (TryInline,)
     actions = ("send_again",)
 
@@ -148,6 +131,15 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("what"), ordering="event__kind")
     def kind(self, delivery: WebhookDelivery) -> str:
         return str(WebhookKind(delivery.event.kind).label)
+
+    @admin.display(description="webhook-id")
+    def message_id(self, delivery: WebhookDelivery) -> str:
+        return message_id(delivery)
+
+    @admin.display(description=_("next try"), ordering="due_at")
+    def next_try(self, delivery: WebhookDelivery) -> datetime | None:
+        """Only where there will be one."""
+        return delivery.due_at if delivery.state == WebhookDelivery.State.WAITING else None
 
     @admin.display(description=_("last answer"))
     def last_answer(self, delivery: WebhookDelivery) -> str:

@@ -135,8 +135,12 @@ class WebhookDelivery(models.Model):
         DELIVERED = "delivered", _("delivered")
         DEAD = "dead", _("given up")
 
-    endpoint = internal(models.ForeignKey(WebhookEndpoint, models.PROTECT, related_name="deliveries"))
-    event = internal(models.ForeignKey(WebhookEvent, models.CASCADE, related_name="deliveries"))
+    endpoint = internal(
+        models.ForeignKey(WebhookEndpoint, models.PROTECT, related_name="deliveries", verbose_name=_("webhook"))
+    )
+    event = internal(
+        models.ForeignKey(WebhookEvent, models.CASCADE, related_name="deliveries", verbose_name=_("webhook event"))
+    )
     sequence = internal(models.BigIntegerField(_("number")))
     state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING))
     attempts = internal(models.IntegerField(_("tries"), default=0))
@@ -160,7 +164,7 @@ class WebhookDelivery(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.event} → {self.endpoint}"
+        return f"{self.event.kind} · {self.sequence}"
 
 
 class WebhookTry(models.Model):

@@ -68,6 +68,11 @@ def body(delivery: WebhookDelivery) -> bytes:
     return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
+def message_id(delivery: WebhookDelivery) -> str:
+    """The same at every try, and at every endpoint."""
+    return f"evt_{delivery.event_id.hex}"
+
+
 def signature(secret: str, *, message_id: str, timestamp: int, content: bytes) -> str:
     """ "v1,…" over this message. `secret` as shown to its owner: "whsec_" and base64."""
     key = b64decode(secret.removeprefix("whsec_"))
@@ -102,13 +107,13 @@ def _is_number(host: str) -> bool:
 
 
 def _headers(delivery: WebhookDelivery, content: bytes, now: datetime) -> dict[str, str]:
-    endpoint, message_id, timestamp = delivery.endpoint, f"evt_{delivery.event_id.hex}", int(now.timestamp())
+    endpoint, number, timestamp = delivery.endpoint, message_id(delivery), int(now.timestamp())
     secrets = [endpoint.signing_secret]
     if endpoint.old_signing_secret and endpoint.old_until and endpoint.old_until > now:
         secrets.append(endpoint.old_signing_secret)
-    signed = [signature(str(each), message_id=message_id, timestamp=timestamp, content=content) for each in secrets]
+    signed = [signature(str(each), message_id=number, timestamp=timestamp, content=content) for each in secrets]
     return {
-        "Content-Type": "application/json", "User-Agent": AGENT, "webhook-id": message_id,
+        "Content-Type": "application/json", "User-Agent": AGENT, "webhook-id": number,
         "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(signed),
     }  # fmt: skip
 

@@ -49,6 +49,7 @@ PAGES = {
     "call": "payments_gatewaycall", "transaction": "payments_transaction", "refund": "payments_refund",
     "order": "payments_order", "books_check": "payments_bookscheck", "case": "payments_case", "question": "checkout_question",
     "follow_up": "payments_outboxmessage", "billday": "payments_billday",
+    "webhook": "payments_webhookendpoint", "webhook_delivery": "payments_webhookdelivery",
 }  # fmt: skip
 
 

@@ -69,6 +69,12 @@ def test_every_list_and_record_opens(staff, one_of_each, model):
     assert staff.get(url(model, "change", one_of_each[model].pk)).status_code == 200
 
 
+@pytest.mark.parametrize("typed", ["²", "9" * 30, "x"])
+def test_a_record_that_can_not_be_is_not_found(staff, one_of_each, typed):
+    for model in MODELS:
+        assert staff.get(url(model, "change", typed)).status_code in (302, 404), model
+
+
 def crafted(model: Any, before: str = "") -> dict[str, str]:
     """Every field of a record, as a form of somebody else's making would carry them."""
     values = {"state": "paid", "paid_by": "1", "approver": "staff:2", "is_green": "on"}

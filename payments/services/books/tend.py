@@ -35,7 +35,7 @@ def _go_on(day: BillDay, version: int, now: datetime) -> None:
     """One day's trouble is not the others': it is written down, and the day is due again when its lease is over."""
     try:
         go_on(day, version=version, now=now)
-    except Exception:
+    except Exception:  # the worker's outermost door: one day must not stop the others
         logger.exception("bill_day_failed", day=str(day))
         BillDay.objects.filter(pk=day.pk, version=version).update(last_error="failed: see the log", due_at=now + LEASE)
 
