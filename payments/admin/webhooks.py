@@ -137,9 +137,9 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         return message_id(delivery)
 
     @admin.display(description=_("next try"), ordering="due_at")
-    def next_try(self, delivery: WebhookDelivery) -> datetime | None:
+    def next_try(self, delivery: WebhookDelivery) -> datetime | str:
         """Only where there will be one."""
-        return delivery.due_at if delivery.state == WebhookDelivery.State.WAITING else None
+        return delivery.due_at if delivery.state == WebhookDelivery.State.WAITING else "—"
 
     @admin.display(description=_("last answer"))
     def last_answer(self, delivery: WebhookDelivery) -> str:
