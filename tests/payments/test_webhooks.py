@@ -1,6 +1,7 @@
+import asyncio
 import importlib.util
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -171,6 +172,15 @@ def test_a_redirect_is_not_followed(waiting, receiver):
     assert len(receiver.got) == 1
     assert WebhookTry.objects.get().status == 307
     assert WebhookDelivery.objects.get().state == State.WAITING
+
+
+def test_a_caller_with_a_loop_of_its_own_delivers_too(waiting, receiver):
+    claimed = WebhookDelivery.objects.claim_due(now=database_now(), lease=timedelta(seconds=60), each=5)
+
+    async def inside() -> list[delivering.Outcome]:
+        return delivering.call(claimed, now=datetime.now(UTC))
+
+    assert [each.status for each in asyncio.run(inside())] == [200]
 
 
 def test_an_endless_answer_is_cut_off(waiting, receiver):
