@@ -134,5 +134,4 @@ def test_marked_orders_are_refunded_by_one_typed_total_and_one_approval(
     deciding.get_by_role("button", name="Approve 2 refunds, ¥430.50 in all").click()
     for each in paid:
         purchase.until("refunded", partial(is_refunded, manage, each.order_number))
-    deciding.reload()
-    expect(deciding.locator(".sentence")).to_contain_text("¥430.50 of 2 orders went back")
+    expect(deciding.locator(".sentence")).to_contain_text("¥430.50 of 2 orders went back", timeout=20_000)
