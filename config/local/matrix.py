@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.local.places import ROOT
+from config.local.proofs.figures import FIGURES
 from config.local.testing import RESULTS, test
 
 ROWS = ROOT / "docs" / "matrix.txt"
-_ROW = re.compile(r"([A-Z]-?\d{2}) (.+)")
+_ROW = re.compile(r"(?P<id>[A-Z]-?\d{2}) (?P<title>.+?)(?: \[make (?P<proof>.+)\])?")
+_VERDICT_BAD = re.compile(r"\b[1-9]\d* (?:failed|violations|over-refunds|fen lost|fen doubled)")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test that ran, with the rows it covers."""
+    """One test or proof that ran, with the rows it covers."""
 
     name: str
     rows: tuple[str, ...]
@@ -32,15 +34,23 @@ def matrix(words: list[str]) -> int:
     if not RESULTS.exists():
         print(f"matrix: no results in {RESULTS}; run it without --stored")
         return 1
-    lines, failed = report(known_rows(), read_results(RESULTS))
+    lines, failed = report(known_rows(), [*read_results(RESULTS), *read_proofs()])
     print("\n".join(lines))
     return 0 if ran_well and not failed else 1
 
 
 def known_rows() -> dict[str, str]:
     """Every row's id and title, in the order of the matrix."""
-    found = (_ROW.fullmatch(line) for line in ROWS.read_text().splitlines())
-    return {row[1]: row[2] for row in found if row}
+    return {row["id"]: row["title"] for row in _rows()}
+
+
+def read_proofs() -> list[Case]:
+    """What the proofs that rows name in brackets found when they last ran, from the figures they keep."""
+    rows_of: dict[str, list[str]] = defaultdict(list)
+    for row in _rows():
+        for name in row["proof"].split(", ") if row["proof"] else []:
+            rows_of[name].append(row["id"])
+    return [_proof(name, tuple(rows)) for name, rows in rows_of.items()]
 
 
 def read_results(path: Path) -> list[Case]:
@@ -76,6 +86,18 @@ def _together(results: Iterable[str]) -> str:
     """Failed when one did; passed when at least one did and none failed; else skipped."""
     seen = set(results)
     return next((word for word in ("failed", "passed") if word in seen), "skipped")
+
+
+def _rows() -> list[re.Match[str]]:
+    return [row for line in ROWS.read_text().splitlines() if (row := _ROW.fullmatch(line))]
+
+
+def _proof(name: str, rows: tuple[str, ...]) -> Case:
+    kept = FIGURES / f"{name}.txt"
+    if not kept.exists():
+        return Case(f"make {name} (never run)", rows, "skipped")
+    when, *_, verdict = kept.read_text().splitlines()
+    return Case(f"make {verdict} ({when})", rows, "failed" if _VERDICT_BAD.search(verdict) else "passed")
 
 
 def _case(element: ElementTree.Element) -> Case:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from config.local.matrix import Case, known_rows, matrix, read_results, report
+import pytest
+
+from config.local import matrix as room
+from config.local.matrix import Case, known_rows, matrix, read_proofs, read_results, report
 
 ROWS = {"F01": "killed early", "F02": "killed late", "N01": "no signature", "X06": "no password"}
 
@@ -59,3 +62,30 @@ def test_the_list_has_every_row_once_and_gives_each_a_title():
 def test_an_unknown_word_is_refused(capsys):
     assert matrix(["--stale"]) == 2
     assert "--stored" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("verdict", "result"),
+    [
+        ("chaos: 200 kills, 5088 orders, 0 fen lost, 0 fen doubled, 0 violations", "passed"),
+        ("chaos: 200 kills, 5088 orders, 10 fen lost, 0 fen doubled, 0 violations", "failed"),
+        ("chaos: 20 passed, 1 failed", "failed"),
+    ],
+)
+def test_a_row_may_be_shown_by_a_proof_and_what_it_last_found(tmp_path: Path, monkeypatch, verdict, result):
+    (tmp_path / "matrix.txt").write_text("F08 killed at random [make chaos]\nF77 all at once [make chaos, soak]\n")
+    (tmp_path / "chaos.txt").write_text(f"then, there\na table\n{verdict}\n")
+    monkeypatch.setattr(room, "ROWS", tmp_path / "matrix.txt")
+    monkeypatch.setattr(room, "FIGURES", tmp_path)
+
+    assert known_rows() == {"F08": "killed at random", "F77": "all at once"}
+    assert read_proofs() == [
+        Case(f"make {verdict} (then, there)", ("F08", "F77"), result),
+        Case("make soak (never run)", ("F77",), "skipped"),
+    ]
+
+
+def test_every_proof_that_a_row_names_is_a_target():
+    named = {each.name.split()[1].rstrip(":") for each in read_proofs()}
+
+    assert named == {"chaos", "crash-points", "disk-full", "failover", "order-race", "refund-race", "simulate", "soak"}
