@@ -72,7 +72,7 @@ def valkey() -> Iterator["redis.Redis"]:
         client.config_set("maxmemory", "0")
 
 
-@pytest.mark.rows("F21", "F22", "F23")
+@pytest.mark.rows("F16", "F21", "F22", "F23")
 @pytest.mark.parametrize("trouble", ["emptied", "slow", "full"])
 def test_a_broker_in_trouble_costs_no_payment_and_no_notice_its_time(request_payment, control, valkey, trouble):
     by_notice, by_worker = request_payment(), request_payment()

@@ -1,8 +1,10 @@
 """Closing: at Alipay first, here only after time and grace, and never what was paid."""
 
+import time
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction, Transfer
 from payments.models.clock import database_now
@@ -186,6 +188,22 @@ def test_a_clock_five_minutes_off_alipays_ends_nothing_early_and_charges_nobody_
 
     assert states(order) == (State.PAID, Order.State.PAID)
     assert Transfer.objects.count() == 1
+
+
+@pytest.mark.rows("F55", "F56")
+@pytest.mark.parametrize("off", [timedelta(minutes=10), timedelta(minutes=-10), timedelta(hours=1), timedelta(hours=-1)])
+def test_a_process_whose_own_clock_is_wrong_or_steps_closes_nothing_early_and_everything_in_time(
+    order, attempt, monkeypatch, off
+):
+    let_pass(attempt, GRACE - timedelta(seconds=30))
+    own_now, own_time = timezone.now, time.time
+    monkeypatch.setattr(timezone, "now", lambda: own_now() + off)
+    monkeypatch.setattr(time, "time", lambda: own_time() + off.total_seconds())
+
+    assert (close_due(limit=10), states(order)) == (0, ("presented", "awaiting_payment"))
+    let_pass(attempt, GRACE)
+    assert (close_due(limit=10), close_due(limit=10)) == (1, 0)
+    assert states(order) == ("closed", "closed")
 
 
 @pytest.mark.rows("F55")

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from django.core import mail
 
-from payments.models import OutboxMessage
+from payments.models import Case, OutboxMessage
 from payments.models.clock import database_now
-from payments.services.relay_outbox import relay_outbox
+from payments.services.relay_outbox import TRIES, relay_outbox
 
 heard: list[dict[str, Any]] = []
 
@@ -42,6 +42,7 @@ def test_a_topic_nobody_listens_to_is_done():
     assert relay_outbox(limit=10) == 1
 
 
+@pytest.mark.rows("F17")
 def test_a_handler_that_fails_keeps_its_message_and_stops_nobody_else():
     bad = add("bad")
     add("good")
@@ -65,6 +66,23 @@ def test_each_failure_waits_longer_up_to_an_hour():
         OutboxMessage.objects.filter(pk=message.pk).update(due_at=before + timedelta(days=1))
 
     assert waits == [30, 60, 960, 3600]
+
+
+@pytest.mark.rows("F17")
+def test_after_its_last_try_one_case_tells_a_person_and_delivery_ends_it(settings):
+    bad = add("bad")
+    OutboxMessage.objects.filter(pk=bad.pk).update(attempts=TRIES - 2)
+    told = []
+    for _ in range(3):
+        OutboxMessage.objects.update(due_at=database_now())
+        relay_outbox(limit=10)
+        told.append([(case.kind, case.subject) for case in Case.objects.open()])
+    assert told == [[], *[[(Case.Kind.STUCK, f"follow_up:{bad.pk}")]] * 2]
+
+    settings.OUTBOX_HANDLERS = {"bad": [f"{__name__}.hear"]}
+    OutboxMessage.objects.update(due_at=database_now())
+    assert relay_outbox(limit=10) == 1
+    assert (len(heard), Case.objects.open().count()) == (1, 0)
 
 
 def test_a_message_taken_by_a_dead_worker_comes_back():
