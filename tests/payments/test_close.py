@@ -191,7 +191,9 @@ def test_a_clock_five_minutes_off_alipays_ends_nothing_early_and_charges_nobody_
 
 
 @pytest.mark.rows("F55", "F56")
-@pytest.mark.parametrize("off", [timedelta(minutes=10), timedelta(minutes=-10), timedelta(hours=1), timedelta(hours=-1)])
+@pytest.mark.parametrize(
+    "off", [timedelta(minutes=10), timedelta(minutes=-10), timedelta(hours=1), timedelta(hours=-1)]
+)
 def test_a_process_whose_own_clock_is_wrong_or_steps_closes_nothing_early_and_everything_in_time(
     order, attempt, monkeypatch, off
 ):
