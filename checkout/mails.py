@@ -1,4 +1,4 @@
-"""Mails to buyers, in their language; each caused by one outbox message."""
+"""Mails to buyers, in their language, and to staff about their accounts; each caused by one outbox message."""
 
 import contextlib
 from typing import Any
@@ -15,8 +15,9 @@ from checkout.models import Variant
 from checkout.receipts import receipt_pdf
 from checkout.services.accounts import ticket_for
 from checkout.services.stock_alerts import address_in
-from payments.models import Order, Refund
+from payments.models import Order, Refund, User
 from payments.queries.paying import PayState, paying
+from payments.services.people import told_of
 
 
 def send_receipt(message: dict[str, Any]) -> None:
@@ -120,6 +121,19 @@ def send_ticket(message: dict[str, Any]) -> None:
     with translation.override(message["language"] or settings.LANGUAGE_CODE):
         values = {"link": settings.SITE_URL + reverse("checkout:password", args=[ticket]), "shop": _shop()}
         _mail("ticket", values, email, message["dedupe_key"]).send()
+
+
+def send_person_changed(message: dict[str, Any]) -> None:
+    """ "A staff account was changed", to whose it is, at their old address too, and to those who may confirm it.
+
+    message  payload of "person.changed": person_id, by_id, the sealed address before, if that was changed
+    """
+    person, by = (User.objects.get(pk=message[key]) for key in ("person_id", "by_id"))
+    link = settings.SITE_URL + reverse("admin:payments_user_change", args=[person.pk])
+    with translation.override(settings.LANGUAGE_CODE):
+        values = {"person": person, "by": by, "link": link, "shop": _shop()}
+        for at, address in enumerate(told_of(person, by=by, sealed=message["sealed"])):
+            _mail("person", values, address, f"{message['dedupe_key']}:{at}").send()
 
 
 def _about(

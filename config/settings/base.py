@@ -302,6 +302,7 @@ OUTBOX_HANDLERS = {
     "attempt.in_doubt": ["checkout.mails.send_doubt", "payments.services.announce.hear"],
     "goods.back": ["checkout.mails.send_back_in_stock"],
     "account.ticket": ["checkout.mails.send_ticket"],
+    "person.changed": ["checkout.mails.send_person_changed"],
     "cancel.unclear": ["payments.services.cancel_charge.make_certain"],
     "refund.requested": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],
     "refund.approved": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],

@@ -1,9 +1,11 @@
 """People who sign in: staff, and later shoppers with an account. The e-mail address is the name."""
 
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +27,19 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email__iexact=username)
 
+    def waiting(self) -> models.QuerySet["User"]:
+        """Accounts that a colleague made or changed, and nobody else has confirmed."""
+        return self.filter(changed_by__isnull=False, confirmed_by=None)
+
+    def mark_changed(self, person_id: int, *, by_id: int) -> None:
+        """A colleague made or changed this account: from here on it waits for another to confirm it."""
+        self.filter(pk=person_id).update(changed_by=by_id, changed_at=Now(), confirmed_by=None)
+
+    def mark_confirmed(self, person_id: int, *, by_id: int, seen: datetime) -> bool:
+        """True for the one who did it. False for who changed it or whose it is, and when it was changed since `seen`."""
+        waiting = self.waiting().filter(pk=person_id, changed_at=seen)
+        return waiting.exclude(changed_by=by_id).exclude(pk=by_id).update(confirmed_by=by_id) == 1
+
 
 class User(AbstractBaseUser, PermissionsMixin):
     email = personal(models.EmailField(_("e-mail"), unique=True))
@@ -35,6 +50,19 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = internal(models.BooleanField(_("may sign in"), default=True))
     is_superuser = internal(models.BooleanField(_("has every right"), default=False))
     factor_reset_at = internal(models.DateTimeField(_("second factor reset"), null=True, editable=False))
+    changed_by = internal(
+        models.ForeignKey(
+            "self", models.PROTECT, null=True, editable=False, related_name="+", db_index=False,
+            verbose_name=_("made or changed by"),
+        )
+    )  # fmt: skip
+    changed_at = internal(models.DateTimeField(_("made or changed"), null=True, editable=False))
+    confirmed_by = internal(
+        models.ForeignKey(
+            "self", models.PROTECT, null=True, editable=False, related_name="+", db_index=False,
+            verbose_name=_("confirmed by"),
+        )
+    )  # fmt: skip
     joined_at = internal(models.DateTimeField(_("joined"), db_default=Now(), editable=False))
 
     USERNAME_FIELD = "email"
@@ -44,10 +72,26 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("people")
-        constraints = (models.UniqueConstraint(Lower("email"), name="one_account_per_address"),)
+        constraints = (
+            models.UniqueConstraint(Lower("email"), name="one_account_per_address"),
+            models.CheckConstraint(
+                condition=~Q(confirmed_by=F("changed_by")) & ~Q(confirmed_by=F("pk")),
+                name="person_confirmed_by_another",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def awaits_confirmation(self) -> bool:
+        """A colleague made or changed this account, and no other has confirmed it. Who has the server changes it at will."""
+        return self.changed_by_id is not None and self.confirmed_by_id is None
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Until it is confirmed an account only looks, in all that concerns money: docs/roles.md says why."""
+        is_deed = perm.startswith("payments.") and not perm.startswith("payments.view_")
+        return not (is_deed and self.awaits_confirmation) and super().has_perm(perm, obj)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """What a session is bound to: it ends when the password changes, and for staff when roles, rights or a lost factor do."""

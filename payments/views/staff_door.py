@@ -49,8 +49,11 @@ class StaffSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         """First what needs somebody, each figure a link; then the lists."""
-        now = database_now()
-        return super().index(request, {**(extra_context or {}), "waiting": {"at": now, **_figures(waiting(now))}})
+        now, figures = database_now(), _figures(waiting(database_now()))
+        if request.user.has_perm("payments.change_user"):
+            figures.append(_people_to_confirm())
+        seen = {"at": now, "figures": figures, "any": any(each["count"] for each in figures)}
+        return super().index(request, {**(extra_context or {}), "waiting": seen})
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
@@ -61,7 +64,7 @@ class StaffSite(AdminSite):
         ]
 
 
-def _figures(seen: Waiting) -> dict[str, Any]:
+def _figures(seen: Waiting) -> list[dict[str, Any]]:
     lists = {name: reverse(f"admin:payments_{name}_changelist") for name in ("refund", "case", "transaction")}
     figures = [
         (
@@ -74,9 +77,16 @@ def _figures(seen: Waiting) -> dict[str, Any]:
         (seen.open_cases, _("cases are open"), 0, f"{lists['case']}?work=all"),
         (seen.doubtful, _("payments are in doubt"), seen.doubtful_fen, f"{lists['transaction']}?in_doubt__exact=1"),
     ]
+    return [{"count": n, "words": words, "fen": fen, "address": at} for n, words, fen, at in figures]
+
+
+def _people_to_confirm() -> dict[str, Any]:
+    where = f"{reverse('admin:payments_user_changelist')}?to_confirm=yes"
     return {
-        "any": any(count for count, *_rest in figures),
-        "figures": [{"count": n, "words": words, "fen": fen, "address": at} for n, words, fen, at in figures],
+        "count": User.objects.waiting().count(),
+        "words": _("accounts wait to be confirmed"),
+        "fen": 0,
+        "address": where,
     }
 
 
