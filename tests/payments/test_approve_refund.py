@@ -6,15 +6,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.cache import SessionStore
-from django.db import IntegrityError, transaction
 
-from payments.errors import NotAllowed, NotWaiting, RefundableMoved, RefundRefused, SamePerson, StaleFactor
-from payments.models import OutboxMessage, Refund, RefundBatch, RefundBatchItem, Transaction, User
+from payments.errors import NotAllowed, NotWaiting, RefundableMoved, RefundRefused, StaleFactor
+from payments.models import OutboxMessage, Refund, Transaction, User
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.services import approve_refund as approval
-from payments.services.bulk_refund import approve_batch
-from payments.services.refund import approve_refund
 from payments.services.second_factor import mark_proved
 from tests.conftest import make_merchant
 from tests.payments.test_races import together
@@ -81,47 +78,6 @@ def test_a_second_person_approves_and_only_once(paid, ren, qian, fresh):
     assert (refund.state, refund.approver) == (Refund.State.APPROVED, f"staff:{qian.pk}")
     with pytest.raises(NotWaiting):
         approval.approve(refund, person=qian, session=fresh)
-
-
-PATHS_OF_SELF_APPROVAL = {
-    "the service for people": lambda refund, me, session: approval.approve(refund, person=me, session=session),
-    "the service beneath": lambda refund, me, _: approve_refund(refund, approver=approval.actor(me)),
-    "a shell that writes the row": lambda refund, me, _: Refund.objects.filter(pk=refund.pk).update(
-        state="approved", approver=approval.actor(me)
-    ),
-    "a batch as a whole": lambda refund, me, session: approve_batch(
-        batch_with(refund, me), person=me, session=session, seen=refund.amount
-    ),
-    "a batch that a shell calls approved": lambda refund, me, _: RefundBatch.objects.filter(
-        pk=batch_with(refund, me).pk
-    ).update(state="approving", approved_by=me, approved_at=database_now(), due_at=database_now()),
-    "the worker of a batch": lambda refund, me, _: approval.word_of(refund, person=me),
-}
-
-
-def batch_with(refund: Refund, person: User) -> RefundBatch:
-    """A bulk refund of this person's that waits for approval, with this refund in it."""
-    batch = RefundBatch.objects.create(
-        requested_by=person, state="asked", scope="whole", reason_code="recalled", orders=1, total_fen=refund.amount_fen,
-        confirmed_at=database_now(),
-    )  # fmt: skip
-    RefundBatchItem.objects.create(
-        batch=batch, order=refund.transaction.order, state="asked", amount_fen=refund.amount_fen, seen_fen=refund.amount_fen,
-        refund=refund,
-    )  # fmt: skip
-    return batch
-
-
-@pytest.mark.rows("M12")
-@pytest.mark.parametrize("path", PATHS_OF_SELF_APPROVAL)
-def test_nobody_approves_their_own_request(paid, fresh, path):
-    me = person("both@example.com", "owner")
-    refund = ask(paid, LARGE, me)
-
-    with pytest.raises((SamePerson, RefundRefused, IntegrityError)), transaction.atomic():
-        PATHS_OF_SELF_APPROVAL[path](refund, me, fresh)
-    refund.refresh_from_db()
-    assert (refund.state, refund.approver) == (Refund.State.REQUESTED, "")
 
 
 def test_without_the_right_nobody_asks_approves_or_rejects(paid, ren, qian, fresh):
