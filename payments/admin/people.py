@@ -98,7 +98,7 @@ class PersonAdmin(ShownFiltersOnly):
         if request.method != "POST":
             return here
         try:
-            seen = parse_datetime(request.POST.get("seen", "")) or person.joined_at
+            seen = parse_datetime(request.POST.get("seen", ""))
             people.confirm(person, by=_me(request), session=request.session, seen=seen)
             messages.success(request, gettext("Confirmed. From the next page on they may do what their roles grant."))
         except StaleFactor:

@@ -35,7 +35,7 @@ class UserManager(BaseUserManager["User"]):
         """A colleague made or changed this account: from here on it waits for another to confirm it."""
         self.filter(pk=person_id).update(changed_by=by_id, changed_at=Now(), confirmed_by=None)
 
-    def mark_confirmed(self, person_id: int, *, by_id: int, seen: datetime) -> bool:
+    def mark_confirmed(self, person_id: int, *, by_id: int, seen: datetime | None) -> bool:
         """True for the one who did it. False for who changed it or whose it is, and when it was changed since `seen`."""
         waiting = self.waiting().filter(pk=person_id, changed_at=seen)
         return waiting.exclude(changed_by=by_id).exclude(pk=by_id).update(confirmed_by=by_id) == 1

@@ -47,7 +47,7 @@ def reset_factor(person: User, *, by: User) -> None:
         _hold(person, by=by)
 
 
-def confirm(person: User, *, by: User, session: SessionBase, seen: datetime) -> None:
+def confirm(person: User, *, by: User, session: SessionBase, seen: datetime | None) -> None:
     """A second person has looked: the account may do again what its roles grant.
 
     seen  when it was last changed, as the page showed it
