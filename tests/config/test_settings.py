@@ -17,16 +17,21 @@ COMPLETE = {
 }  # fmt: skip
 
 
-def started(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def started(environment: dict[str, str], *, then: str = "") -> subprocess.CompletedProcess[str]:
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
-        [sys.executable, "-c", "import django; django.setup()"], cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", f"import django; django.setup(); {then}"], cwd=ROOT, capture_output=True, text=True, check=False,
         env={**clean, "DJANGO_SETTINGS_MODULE": "config.settings.production", **environment},
     )  # fmt: skip
 
 
-def test_a_complete_configuration_starts():
-    assert started(COMPLETE).returncode == 0
+@pytest.mark.rows("M15")
+def test_a_complete_configuration_starts_and_its_cookies_travel_by_tls_alone():
+    asked = "from django.conf import settings as s; print(s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE)"
+    done = started(COMPLETE, then=asked)
+
+    assert done.returncode == 0
+    assert done.stdout.strip() == "True True"
 
 
 @pytest.mark.rows("F71")

@@ -55,7 +55,16 @@ def number_on(page: Page) -> str:
     return re.sub(r"\D", "", page.locator("h1 .ref").inner_text())
 
 
-@pytest.mark.rows("M12")
+def refused_from_another_site(page: Page, refund: str) -> int:
+    """The status a page of another site gets when its form approves this refund."""
+    page.goto("data:text/html,<form method=post><input name=approve value=1><button>You won</button></form>")
+    page.evaluate("to => document.forms[0].action = to", refund.replace("/change/", "/decide/"))
+    with page.expect_navigation() as went:
+        page.get_by_role("button").click()
+    return went.value.status if went.value else 0
+
+
+@pytest.mark.rows("M03", "M12")
 def test_a_refund_is_asked_for_approved_by_another_and_comes_back(
     product, staff, request_payment, manage, control, open_browser, axe
 ):
@@ -78,7 +87,10 @@ def test_a_refund_is_asked_for_approved_by_another_and_comes_back(
     expect(asking.get_by_text("A colleague must approve", exact=False).first).to_be_visible()
     refund = asking.url
 
+    assert refused_from_another_site(deciding, refund) == 403
     enter(deciding, product.shop, "approver")
+    assert refused_from_another_site(deciding, refund) == 403, "the cookie of somebody who may does not come along"
+    deciding.goto(f"{product.shop}/admin/")
     deciding.get_by_role("link", name=re.compile("refunds wait for approval")).click()  # first: what waits
     deciding.locator("#result_list tbody a").first.click()  # second: the newest
     expect(deciding.locator("h1")).to_contain_text("¥300.00")
@@ -93,6 +105,22 @@ def test_a_refund_is_asked_for_approved_by_another_and_comes_back(
     asking.locator("#result_list tbody a").first.click()  # second: how far the newest is
     expect(asking.locator(".sentence")).to_contain_text("Succeeded")
     assert asking.url == refund
+
+
+SCRIPT = "</title><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+
+
+@pytest.mark.rows("M19")
+def test_a_script_that_a_customer_stored_is_only_words_to_staff(product, staff, manage, open_browser):
+    paid = manage("request_payment", "--amount", "1.00", "--subject", SCRIPT, "--scene", "qr", "--json")
+    page = open_browser(DESKTOP, "en-US").new_page()
+    enter(page, product.shop, "support")
+    page.goto(f"{product.shop}/admin/payments/order/")
+    page.get_by_role("link", name=paid["order_number"]).click()
+
+    expect(page.get_by_text("document.title='taken'").first).to_be_visible()
+    assert page.title() != "taken"
+    assert page.locator("img[src=x]").count() == 0
 
 
 def is_refunded(manage: Callable[..., dict[str, Any]], number: str) -> bool:

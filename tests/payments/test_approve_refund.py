@@ -163,6 +163,15 @@ class TestCommitted:
         committed_paid.refresh_from_db()
         assert committed_paid.reserved_fen == 2200_00 <= committed_paid.amount_fen
 
+    @pytest.mark.rows("M08")
+    def test_one_form_sent_twice_at_once_makes_one_refund(self, committed_paid, committed_ren):
+        seen = approval.refundable(committed_paid)
+        asked = together(*[lambda: ask(committed_paid, SMALL, committed_ren, seen_refundable=seen)] * 3)
+
+        assert sorted(type(each).__name__ for each in asked) == ["Refund", "RefundableMoved", "RefundableMoved"]
+        assert Refund.objects.count() == 1
+
+    @pytest.mark.rows("M12")
     def test_two_requests_at_once_cant_both_squeeze_below_the_days_limit(self, committed_paid, committed_ren, clocks):
         clocks(refund_alone_day_fen=300_00)
         asked = together(*[lambda: ask(committed_paid, SMALL, committed_ren).state] * 2)
