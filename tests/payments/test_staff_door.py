@@ -239,7 +239,7 @@ def test_a_session_that_was_planted_is_not_the_one_that_is_signed_in(ren):
     planted = SessionStore()
     planted["cart"] = "theirs"
     planted.save()
-    browser.cookies["sessionid"] = planted.session_key
+    browser.cookies["sessionid"] = planted.session_key or ""
     answer = browser.post("/account/sign-in/", {"email": ren.email, "password": PASSWORD})
 
     assert answer.cookies["sessionid"].value != planted.session_key
