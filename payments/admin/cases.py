@@ -26,6 +26,7 @@ from payments.models.case import RULES
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.queries.case_story import story
+from payments.queries.record_words import subject_words
 from payments.services import work_cases
 
 
@@ -87,7 +88,7 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("about"), ordering="subject")
     def about(self, case: Case) -> str:
-        number = case.facts.get("out_trade_no") or case.facts.get("number") or case.subject
+        number = case.facts.get("out_trade_no") or case.facts.get("number") or subject_words(case.subject)
         return format_html('<span class="ref">{}</span>', number)
 
     @admin.display(description=_("severity"), ordering="severity")

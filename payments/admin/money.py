@@ -15,6 +15,7 @@ from payments.models import (
     OutboxMessage,
     Transaction,
 )
+from payments.queries.record_words import action_words, bill_action_words, purpose_words, subject_words
 from payments.services.replay_notices import replay
 
 
@@ -34,7 +35,7 @@ class TransactionAdmin(ReadOnlyAdmin):
 class GatewayCallAdmin(ReadOnlyAdmin):
     list_display = (
         "started_at",
-        "purpose",
+        "asked",
         "number",
         amount("amount_fen", _("amount")),
         "outcome",
@@ -44,6 +45,10 @@ class GatewayCallAdmin(ReadOnlyAdmin):
     )
     list_filter = ("purpose", "outcome", "started_at")
     search_fields = ("number", "code", "id")
+
+    @admin.display(description=_("purpose"), ordering="purpose")
+    def asked(self, call: GatewayCall) -> object:
+        return purpose_words(call.purpose)
 
 
 @admin.register(InboundMessage)
@@ -68,10 +73,22 @@ class InboundMessageAdmin(ReadOnlyAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    list_display = ("at", "subject_kind", "subject_id", "action", "state", person("actor", _("who")), "cause")
+    list_display = ("at", "about", "did", person("actor", _("who")), "cause")
     actors = ("actor",)
     list_filter = ("subject_kind", "action", "at")
     search_fields = ("=subject_id", "cause", "actor")
+
+    @admin.display(description=_("about"), ordering="subject_id")
+    def about(self, event: AuditEvent) -> str:
+        return subject_words(f"{event.subject_kind}:{event.subject_id}")
+
+    @admin.display(description=_("action"), ordering="action")
+    def did(self, event: AuditEvent) -> object:
+        return (
+            bill_action_words(event.action)
+            if event.subject_kind == "billday"
+            else action_words(event.action, event.subject_kind)
+        )
 
 
 @admin.register(OutboxMessage)

@@ -19,12 +19,14 @@ from payments.queries.people import names
 from payments.queries.refundable import refundable
 from payments.services.approve_refund import actor, approve, reject
 
+ENDED_EMPTY = (Refund.State.FAILED, Refund.State.REJECTED, Refund.State.LAPSED)
+
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
     list_display = (
-        "created_at", "out_request_no", "transaction", amount("amount_fen", _("amount")), "origin", "state", "in_doubt",
-        person("requester", _("requested by")), person("approver", _("approved by")), "lapses_at", "ended_at",
+        "created_at", amount("amount_fen", _("amount")), "state", "in_doubt", "origin", person("requester", _("requested by")),
+        person("approver", _("approved by")), "lapses_at", "ended_at", "out_request_no", "transaction",
     )  # fmt: skip
     list_filter = ("state", "origin", "reason_code", "in_doubt", "created_at")
     search_fields = ("out_request_no", "transaction__out_trade_no", "transaction__trade_no")
@@ -80,6 +82,8 @@ class RefundAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request), "opts": self.opts, "title": refund.out_request_no, "refund": refund,
             "order": order, "part": refundable(order) if order else None, "form": form or DecisionForm(),
             "is_own": refund.requester == actor(user) if isinstance(user, User) else False,
+            "counts": refund.state in (*Refund.RESERVING, Refund.State.SUCCEEDED),
+            "anew": order is not None and refund.state in ENDED_EMPTY and user.has_perm("payments.request_refund"),
             "may_decide": may_decide, "waits": refund.state == Refund.State.REQUESTED, "now": database_now(),
             "steps": steps, "people": names([refund.requester, refund.approver, *(step.actor for step in steps)]),
         }, status=status)  # fmt: skip

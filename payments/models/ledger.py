@@ -38,14 +38,16 @@ class Transfer(models.Model):
 
     transaction = internal(
         models.ForeignKey(
-            "payments.Transaction", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False
+            "payments.Transaction", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False,
+            verbose_name=_("payment"),
         )
-    )
+    )  # fmt: skip
     refund = internal(
         models.ForeignKey(
-            "payments.Refund", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False
+            "payments.Refund", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False,
+            verbose_name=_("refund"),
         )
-    )
+    )  # fmt: skip
     # of fees and payouts: the bill they stand in, once per file and channel
     bill_file = internal(
         models.ForeignKey(

@@ -36,8 +36,8 @@ class InboundMessage(models.Model):
     fingerprint = internal(
         models.CharField(_("fingerprint"), max_length=64, null=True)
     )  # refused and crashed ones have none
-    app_id = internal(models.CharField("app_id", max_length=32, blank=True, db_default=""))
-    out_trade_no = internal(models.CharField("out_trade_no", max_length=64, blank=True, db_default=""))
+    app_id = internal(models.CharField(_("application at Alipay"), max_length=32, blank=True, db_default=""))
+    out_trade_no = internal(models.CharField(_("payment number"), max_length=64, blank=True, db_default=""))
     seal_id = internal(models.UUIDField(default=uuid.uuid4, editable=False))
     body = personal(SealedField(_("as received")))
     verdict = internal(models.CharField(_("verdict"), max_length=12, choices=Verdict, db_default=Verdict.UNJUDGED))
@@ -100,7 +100,14 @@ class GatewayCall(models.Model):
     id = internal(models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False))
     account = internal(models.ForeignKey("payments.MerchantAccount", models.PROTECT, db_index=False))
     transaction = internal(
-        models.ForeignKey("payments.Transaction", models.PROTECT, null=True, blank=True, related_name="calls")
+        models.ForeignKey(
+            "payments.Transaction",
+            models.PROTECT,
+            null=True,
+            blank=True,
+            related_name="calls",
+            verbose_name=_("payment"),
+        )
     )
     method = internal(models.CharField(_("method"), max_length=60))
     purpose = internal(models.CharField(_("purpose"), max_length=20))

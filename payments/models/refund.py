@@ -158,8 +158,10 @@ class Refund(models.Model):
 
     RESERVING = (State.REQUESTED, State.APPROVED, State.SENT)
 
-    transaction = internal(models.ForeignKey("payments.Transaction", models.PROTECT, related_name="refunds"))
-    out_request_no = internal(models.CharField("out_request_no", max_length=64))
+    transaction = internal(
+        models.ForeignKey("payments.Transaction", models.PROTECT, related_name="refunds", verbose_name=_("payment"))
+    )
+    out_request_no = internal(models.CharField(_("refund number"), max_length=64))
     amount_fen = internal(models.BigIntegerField(_("amount (fen)")))
     origin = internal(models.CharField(_("origin"), max_length=8, choices=Origin))
     state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED))

@@ -189,8 +189,11 @@ class Transaction(models.Model):
     BY_HAND = (Scene.CASH, Scene.BANK, Scene.FREE)  # settled without Alipay, which knows no trade of theirs
 
     order = internal(
-        models.ForeignKey("payments.Order", models.PROTECT, null=True, blank=True, related_name="transactions")
-    )
+        models.ForeignKey(
+            "payments.Order", models.PROTECT, null=True, blank=True, related_name="transactions",
+            verbose_name=_("order"),
+        )
+    )  # fmt: skip
     account = internal(models.ForeignKey("payments.MerchantAccount", models.PROTECT, db_index=False))
     origin = internal(models.CharField(_("origin"), max_length=8, choices=Origin, default=Origin.OURS))
     scene = internal(models.CharField(_("way to pay"), max_length=8, choices=Scene))
@@ -200,10 +203,12 @@ class Transaction(models.Model):
             settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="charges", db_index=False
         )
     )
-    out_trade_no = internal(models.CharField("out_trade_no", max_length=64))
-    trade_no = internal(models.CharField("trade_no", max_length=64, null=True, blank=True))  # unique where known
-    app_id = internal(models.CharField("app_id", max_length=32))
-    seller_id = internal(models.CharField("seller_id", max_length=32))
+    out_trade_no = internal(models.CharField(_("payment number"), max_length=64))
+    trade_no = internal(
+        models.CharField(_("Alipay's trade number"), max_length=64, null=True, blank=True)
+    )  # unique where known
+    app_id = internal(models.CharField(_("application at Alipay"), max_length=32))
+    seller_id = internal(models.CharField(_("seller at Alipay"), max_length=32))
     amount_fen = internal(models.BigIntegerField(_("amount (fen)")))
     receipt_fen = internal(models.BigIntegerField(_("received before fees (fen)"), null=True, blank=True))
     # what refunds have taken, and what unsettled ones may still take

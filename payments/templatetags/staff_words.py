@@ -7,55 +7,29 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from payments.queries.people import said
+from payments.queries.record_words import (
+    CASE_ACTIONS,
+    CASE_NOTES,
+    EVIDENCE,
+    FACTS,
+    FIELDS,
+    action_words,
+    bill_action_words,
+    subject_words,
+)
 
 register = template.Library()
-ACTIONS = {
-    "placed": _("placed"), "created": _("attempt begun"), "presented": _("shown to the buyer"), "scanned": _("scanned"),
-    "paid": _("paid"), "paid_late": _("paid after closing"), "recorded": _("recorded by hand"), "closed": _("closed"),
-    "closed_unused": _("closed, never used"), "superseded": _("replaced, still watched"), "refused": _("refused by Alipay"),
-    "cancelled": _("cancelled"), "requested": _("refund requested"), "approved": _("refund approved"),
-    "rejected": _("refund not agreed"), "lapsed": _("request lapsed"), "sent": _("refund sent to Alipay"),
-    "succeeded": _("refunded"), "failed": _("refund refused by Alipay"), "partly_refunded": _("partly refunded"),
-    "refunded": _("wholly refunded"), "reopened": _("open again for late money"), "discovered": _("found at Alipay"),
-    "planned": _("planned"), "confirmed": _("confirmed by its total"), "all_asked": _("all asked for"),
-    "approval_given": _("approved as a whole"), "all_approved": _("all approvals done"),
-    "approval_ended": _("approval stopped: this person may no longer approve"),
-    "api_client_added": _("connected"), "api_client_changed": _("changed what it may do"),
-    "api_key_made": _("key made"), "api_key_revoked": _("key revoked"),
-    "at_bank": _("at the buyer's bank"), "bank_returned_it": _("sent back by the buyer's bank"),
-}  # fmt: skip
-CASE_ACTIONS = {
-    "assigned": _("now with"), "released": _("back in the queue"), "noted": _("noted"), "resolved": _("resolved"),
-    "write_off_asked": _("asked to write it off"), "write_off_refused": _("write-off not agreed"),
-    "written_off": _("written off"), "escalated": _("overdue: said aloud"), "asked_alipay": _("Alipay asked"),
-    "booked": _("booked to its order"), "refund_asked": _("refund asked for"), "asked": _("the buyer asks"),
-}  # fmt: skip
-CASE_NOTES = {
-    "answered": _("it answered"), "soon": _("within seconds"), "lately": _("it was asked a moment before"),
-    "nothing": _("nothing is undecided"),
-}  # fmt: skip
-FIELDS = {
-    "amount": _("amount (yuan)"), "receipt": _("received (yuan)"), "fee": _("fee (yuan)"), "flow": _("moved (yuan)"),
-    "balance": _("balance (yuan)"), "status": _("state"), "day": _("day"), "origin": _("where it comes from"),
-    "times": _("how often"), "kind": _("kind"), "bill": _("bill"),
-}  # fmt: skip
-BILL_ACTIONS = {
-    "imported": _("bills read"), "matched": _("compared"), "closed": _("closed"), "fetch_wanted": _("to be fetched now"),
-    "compare_wanted": _("to be compared once more"), "compare_due": _("to be compared now"),
-}  # fmt: skip
+for words in (action_words, bill_action_words, subject_words):
+    register.filter(words.__name__, words)
 PAGES = {
     "call": "payments_gatewaycall", "transaction": "payments_transaction", "refund": "payments_refund",
     "order": "payments_order", "books_check": "payments_bookscheck", "case": "payments_case", "question": "checkout_question",
     "follow_up": "payments_outboxmessage", "billday": "payments_billday",
     "webhook": "payments_webhookendpoint", "webhook_delivery": "payments_webhookdelivery",
 }  # fmt: skip
-
-
-@register.filter
-def action_words(action: str) -> object:
-    return ACTIONS.get(action, action)
 
 
 @register.filter
@@ -73,12 +47,12 @@ def evidence_link(evidence: str) -> SafeString | str:
             '<a href="{}?q={}">{}</a>', reverse("admin:payments_inboundmessage_changelist"), key, key[:8]
         )
     if kind not in PAGES:
-        return evidence
+        return str(EVIDENCE.get(evidence, evidence))
     try:
         address = reverse(f"admin:{PAGES[kind]}_change", args=[key])
     except NoReverseMatch:
         return evidence
-    return format_html('<a href="{}">{}</a>', address, key[:8] if kind == "call" else evidence)
+    return format_html('<a href="{}">{}</a>', address, key[:8] if kind == "call" else subject_words(evidence))
 
 
 @register.filter
@@ -94,7 +68,7 @@ def case_note_words(note: str) -> object:
 
 @register.filter
 def field_words(field: str) -> object:
-    """A field that differs; numbers of Alipay keep Alipay's own names."""
+    """A field that differs."""
     return FIELDS.get(field, field)
 
 
@@ -105,5 +79,14 @@ def explanation_words(explanation: str) -> object:
 
 
 @register.filter
-def bill_action_words(action: str) -> object:
-    return BILL_ACTIONS.get(action, action)
+def cause_words(cause: str) -> str:
+    """What led to a step of a bill day; the hash of a result says nothing to people."""
+    kind, _colon, value = cause.partition(":")
+    if kind == "lines" and value.isdecimal():
+        return ngettext("{n} line", "{n} lines", int(value)).format(n=value)
+    return "" if kind == "result" else str(evidence_link(cause))
+
+
+@register.filter
+def fact_words(name: str) -> object:
+    return FACTS.get(name, name)

@@ -150,7 +150,7 @@ def test_a_link_in_a_mail_does_nothing(support, stray):
 def test_a_case_shows_both_sides_its_money_and_its_evidence(support, stray):
     seen = support.get(page(stray)).content.decode()
 
-    assert "out_trade_no" in seen
+    assert "商户订单号" in seen
     assert "没有这个编号" in seen
     assert "NOBODY1" in seen
     assert "尚无归属" in seen
@@ -164,8 +164,8 @@ def test_a_case_shows_both_sides_its_money_and_its_evidence(support, stray):
 @pytest.mark.parametrize(
     ("kind", "facts", "field", "theirs"),
     [
-        ("other_amount", {}, "金额", "¥99.00"), ("other_seller", {"seller_id": "2088x"}, "seller_id", "2088x"),
-        ("other_app", {"app_id": "2021x"}, "app_id", "2021x"), ("other_trade", {"trade_no": "T2"}, "trade_no", "T2"),
+        ("other_amount", {}, "金额", "¥99.00"), ("other_seller", {"seller_id": "2088x"}, "支付宝收款方", "2088x"),
+        ("other_app", {"app_id": "2021x"}, "支付宝应用", "2021x"), ("other_trade", {"trade_no": "T2"}, "支付宝交易号", "T2"),
         ("closed_after_paid", {"trade_status": "TRADE_CLOSED"}, "状态", "TRADE_CLOSED"), ("stuck", {}, "状态", "没有确定的答复"),
         ("external_refund", {}, "已退回", "¥99.00"), ("books", {"field": "sum", "ours": "1", "theirs": "2"}, "sum", "2"),
     ],
