@@ -18,7 +18,7 @@ from checkout.services import carts
 from checkout.services.place_purchase import keep_draft, place_purchase
 from payments.api.fields import CURRENCY, Asked, Count, Fen, Told
 from payments.api.once import answered_once
-from payments.api.orders import OrderTold
+from payments.api.orders import OrderTold, tell
 from payments.api.problems import Problem, told
 from payments.api.view import ApiView
 from payments.errors import OrderRefused
@@ -163,15 +163,15 @@ class CartOrder(ApiView):
         asked.is_valid(raise_exception=True)
         order = self._placed(cart, asked.validated_data, request.headers["Idempotency-Key"])
         address = reverse("api:order", args=[order.number])
-        return Response(OrderTold(order).data, status=201, headers={"Location": address})
+        return Response(tell(self.caller, order.number), status=201, headers={"Location": address})
 
     def _placed(self, cart: Cart, asked: dict[str, Any], key: str) -> Any:
-        if self.caller.key is None:
+        if self.caller.client_id is None:
             raise Problem("forbidden")
         try:
             return place_purchase(
                 cart, key=key, seen_total=Money(asked["total_fen"]), language=asked["language"], user=None,
-                client=self.caller.key.client,
+                client_id=self.caller.client_id,
             )  # fmt: skip
         except CheckoutError as refusal:
             raise Problem(REFUSALS[type(refusal)]) from refusal

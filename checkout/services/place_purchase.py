@@ -12,7 +12,7 @@ from checkout.models import Cart, Delivery
 from checkout.models.catalogue import in_language
 from checkout.queries.carts import Contents, contents
 from checkout.services import stock
-from payments.models import ApiClient, IdempotencyRecord, Order, OutboxMessage, User
+from payments.models import IdempotencyRecord, Order, OutboxMessage, User
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.services.place_order import Line, place_order
@@ -21,12 +21,12 @@ REMIND_AFTER = timedelta(minutes=10)  # so long a buyer may take before we write
 
 
 def place_purchase(
-    cart: Cart, *, key: str, seen_total: Money, language: str, user: User | None, client: ApiClient | None = None
+    cart: Cart, *, key: str, seen_total: Money, language: str, user: User | None, client_id: int | None = None
 ) -> Order:
     """Make the order that this cart's shopper has confirmed. The same key gives the same order, however often it comes.
 
     seen_total  what the page said; another total now is never charged
-    client      the program that orders it for its buyer
+    client_id   the program that orders it for its buyer
     Raises CartEmpty, DetailsMissing, OrderExists (unpaid, of this cart, another key), PricesMoved, GoodsGone;
     OrderRefused where the sum is more than Alipay takes.
     """
@@ -50,7 +50,7 @@ def place_purchase(
                 for item in now_in_it.items
             ],
             title=_title(now_in_it), language=language, caller=caller, key=key, now=database_now(),
-            shipping=now_in_it.delivery, contact_email=details.get("email", ""), client=client,
+            shipping=now_in_it.delivery, contact_email=details.get("email", ""), client_id=client_id,
         )  # fmt: skip
         stock.hold(order, [(item.variant.pk, item.quantity) for item in now_in_it.items])
         Delivery.objects.create(

@@ -38,7 +38,7 @@ DATABASES = {
 }
 REDIS_URL = env("REDIS_URL", default=demo.get("redis_url", "redis://127.0.0.1:6379/0"))
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")  # Celery's own name for a socket
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {"default": {"BACKEND": "config.cache.OneTripCache", "LOCATION": REDIS_URL}}
 
 # Static files are served from where they are written, unhashed and without a collecting step.
 WHITENOISE_USE_FINDERS = True

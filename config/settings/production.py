@@ -43,7 +43,7 @@ DATABASES = {
 REDIS_URL = env.required("REDIS_URL", hint="redis://:password@host:6379/0, broker and cache.")
 address("REDIS_URL", REDIS_URL, schemes=("redis", "rediss", "unix"))
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")  # Celery's own name for a socket
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {"default": {"BACKEND": "config.cache.OneTripCache", "LOCATION": REDIS_URL}}
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]

@@ -1,6 +1,8 @@
 """Who asks: a program with a key, or a member of staff in a browser's session. What they may do is a set of scopes."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -12,7 +14,7 @@ from rest_framework.request import Request
 
 from payments.api.problems import Problem
 from payments.errors import KeyRefused
-from payments.models import ApiKey, User
+from payments.models import User
 from payments.models.api_client import Scope
 from payments.models.clock import database_now
 from payments.services import second_factor
@@ -28,14 +30,18 @@ RIGHTS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Caller:
-    """`person` answers for what is done: the one in the session, or who made the key."""
-
     name: str  # in records and counts: "api:3", "staff:7"
-    person: User
+    person_id: int
     scopes: frozenset[str]
-    key: ApiKey | None = None
+    known_at: datetime  # the database's time when the key or session was looked at
+    client_id: int | None = None  # of a program; None for a person in a session
+
+    @cached_property
+    def person(self) -> User:
+        """Who answers for what is done: the one in the session, or who made the key."""
+        return User.objects.get(pk=self.person_id)
 
 
 class ByKey(BaseAuthentication):
@@ -49,7 +55,8 @@ class ByKey(BaseAuthentication):
             key = recognise(text.strip(), address=client_address(request.META))
         except KeyRefused:
             raise AuthenticationFailed from None
-        return AnonymousUser(), Caller(f"api:{key.client_id}", key.made_by, frozenset(key.client.scopes), key)
+        caller = Caller(f"api:{key.client_id}", key.made_by_id, frozenset(key.scopes), key.now, key.client_id)
+        return AnonymousUser(), caller
 
     def authenticate_header(self, request: Request) -> str:
         return REALM
@@ -62,14 +69,15 @@ class ByStaffSession(SessionAuthentication):
         user = request._request.user
         if not (isinstance(user, User) and user.is_active and user.is_staff):
             return None
-        if not second_factor.is_proved(request._request.session, database_now()):
+        now = database_now()
+        if not second_factor.is_proved(request._request.session, now):
             return None
         try:
             self.enforce_csrf(request)
         except Refused:
             raise Problem("csrf") from None
         scopes = frozenset(scope for scope, right in RIGHTS.items() if user.has_perm(right))
-        return user, Caller(f"staff:{user.pk}", user, scopes)
+        return user, Caller(f"staff:{user.pk}", user.pk, scopes, now)
 
 
 class HasScope(BasePermission):

@@ -1,10 +1,10 @@
 """What several resources share: amounts, and serializers that refuse what they don't know."""
 
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
 
-from payments.models.order import Order
 from payments.services.place_order import MOST
 
 CURRENCY = "CNY"
@@ -40,8 +40,12 @@ class Asked(serializers.Serializer[Any]):
 class Told(serializers.Serializer[Any]):
     """The body of an answer."""
 
+    @classmethod
+    def of(cls, thing: Any) -> dict[str, Any]:
+        """What is told of one thing. The fields are made once and not for each answer, which is half of the work."""
+        return _teller(cls).to_representation(thing)
 
-def paid_out(order: Order) -> dict[str, int]:
-    """What has been paid for an order, and what of it went back."""
-    attempt = order.paid_by
-    return {"paid_fen": attempt.amount_fen if attempt else 0, "refunded_fen": attempt.refunded_fen if attempt else 0}
+
+@cache
+def _teller(kind: type[Told]) -> Told:
+    return kind()

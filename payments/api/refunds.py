@@ -158,7 +158,7 @@ class Decide(ApiView):
     persons_only = True
 
     def decided(self, number: str, **words: Any) -> Response:
-        if self.caller.key is not None:
+        if self.caller.client_id is not None:
             raise Problem("person_needed")
         refund = found(self.caller, number)
         try:

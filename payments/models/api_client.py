@@ -1,11 +1,12 @@
 """Programs that use the API, and the keys they show. A key is stored as a digest only: it is shown once, when it is made."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -50,18 +51,47 @@ class ApiClient(models.Model):
         return self.name
 
 
+@dataclass(frozen=True, slots=True)
+class KeyInForce:
+    """A key that has not ended, with what its client may do, and the database's time."""
+
+    pk: int
+    client_id: int
+    digest: str
+    made_by_id: int
+    used_at: datetime | None
+    scopes: list[str]
+    addresses: list[str]
+    now: datetime
+
+
+# Asked for every request of the API, hence not put together anew each time.
+NAMED = """
+SELECT k.id, k.client_id, k.digest, k.made_by_id, k.used_at, c.scopes, c.addresses, clock_timestamp()
+FROM payments_apikey k JOIN payments_apiclient c ON c.id = k.client_id
+WHERE k.name = %s AND (k.ends_at IS NULL OR k.ends_at > clock_timestamp())
+"""
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def in_force(self, now: datetime) -> "ApiKeyQuerySet":
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=now))
+
+    def named(self, name: str) -> KeyInForce | None:
+        """The key of this name, unless there is none or it has ended."""
+        with connection.cursor() as cursor:
+            cursor.execute(NAMED, [name])
+            row = cursor.fetchone()
+        return KeyInForce(*row) if row else None
 
     def end(self, *, by: datetime) -> int:
         """Let these keys end then, or when they end anyway if that is sooner. How many end sooner by it."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=by)).update(ends_at=by)
 
-    def note_use(self, key: "ApiKey", now: datetime) -> None:
+    def note_use(self, key: KeyInForce) -> None:
         """Remember that it was used; written at most once a minute."""
-        if key.used_at is None or now - key.used_at >= NOTED_EVERY:
-            self.filter(Q(used_at=None) | Q(used_at__lte=now - NOTED_EVERY), pk=key.pk).update(used_at=now)
+        if key.used_at is None or key.now - key.used_at >= NOTED_EVERY:
+            self.filter(Q(used_at=None) | Q(used_at__lte=key.now - NOTED_EVERY), pk=key.pk).update(used_at=key.now)
 
 
 class ApiKey(models.Model):

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from payments.alipay.clock import BEIJING
 from payments.errors import KeyReused, OrderRefused
-from payments.models import ApiClient, AuditEvent, IdempotencyRecord, MerchantAccount, Order, OrderLine, Transaction
+from payments.models import AuditEvent, IdempotencyRecord, MerchantAccount, Order, OrderLine, Transaction
 from payments.models.order import content_hash
 from payments.money import Money
 from payments.services.record_payment import settle_by_hand
@@ -43,7 +43,7 @@ def place_order(
     discount: Money = NOTHING,
     contact_email: str = "",
     life: timedelta | None = None,
-    client: ApiClient | None = None,
+    client_id: int | None = None,
     reference: str = "",
 ) -> Order:
     """Freeze priced lines into an order that awaits payment until `now` + `life` (default: the setting), a whole second.
@@ -51,7 +51,7 @@ def place_order(
     caller   who places it: "command", "buyer:…"
     An order of nothing is paid at once, and marked so: nothing goes to Alipay.
     key      the caller's idempotency key: the same key and content give the same order, however often
-    client, reference  the program that places it through the API, and its own name for the order
+    client_id, reference  the program that places it through the API, and its own name for the order
     Raises OrderRefused (less than nothing, too much, no line), KeyReused (same key, other content).
     """
     goods = Money(sum(line.unit_price.fen * line.quantity for line in lines))
@@ -72,7 +72,7 @@ def place_order(
             number=_new_number(now), token=secrets.token_urlsafe(24), account=_account(), title=title[:256],
             goods_fen=goods.fen, shipping_fen=shipping.fen, discount_fen=discount.fen, total_fen=total.fen,
             language=language, contact_email=contact_email or None, created_at=now,
-            client=client, reference=reference,
+            client_id=client_id, reference=reference,
             expires_at=(now + life).replace(microsecond=0),  # Alipay's clock for it has whole seconds, and so has ours
         )  # fmt: skip
         frozen = [

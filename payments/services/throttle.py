@@ -37,12 +37,19 @@ def count(what: str, who: str, *, most: int, per_s: int) -> Allowance:
     window = now // per_s
     key = f"throttle:{what}:{who}:{window}"
     try:
-        cache.add(key, 0, timeout=per_s + 5)
-        tries = cache.incr(key)
+        tries = _one_more(key, lasting_s=per_s + 5)
     except (RedisError, OSError, ValueError) as error:
         logger.warning("throttle_off", what=what, error=type(error).__name__)
         tries = 1
     return Allowance(left=max(0, most - tries), reset_s=(window + 1) * per_s - now, refused=tries > most)
+
+
+def _one_more(key: str, *, lasting_s: int) -> int:
+    """How many there are with this one. The first makes the count, unless another first was quicker."""
+    try:
+        return cache.incr(key)
+    except ValueError:
+        return 1 if cache.add(key, 1, timeout=lasting_s) else cache.incr(key)
 
 
 def client_address(meta: Mapping[str, Any]) -> str:
