@@ -15,7 +15,7 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]
-handler400 = "payments.views.problems.bad_request"
-handler403 = "payments.views.problems.forbidden"
-handler404 = "payments.views.problems.not_found"
-handler500 = "payments.views.problems.broken"
+handler400 = "config.problems.bad_request"
+handler403 = "config.problems.forbidden"
+handler404 = "config.problems.not_found"
+handler500 = "config.problems.broken"

@@ -3,12 +3,14 @@
 Codes are part of the contract: they are added, never renamed. docs/api.md shows this table.
 """
 
+import json
 from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
@@ -76,6 +78,18 @@ def answer(exception: Exception, context: dict[str, Any]) -> Response:
         response["WWW-Authenticate"] = str(getattr(exception, "auth_header"))  # noqa: B009  # set by the framework
     if getattr(problem, "wait", None):
         response["Retry-After"] = str(int(problem.wait))
+    return response
+
+
+def plain(request: HttpRequest, code: str, *, retry_after_s: int = 0) -> HttpResponse:
+    """A problem where no view of the API speaks: the Host is forged, the house is closed. Needs neither session nor database."""
+    with translation.override(translation.get_language_from_request(request)):
+        problem = Problem(code)
+        body = json.dumps(document(problem), ensure_ascii=False)
+    response = HttpResponse(body, status=problem.status_code, content_type=MEDIA_TYPE)
+    response["Cache-Control"] = "no-store"
+    if retry_after_s:
+        response["Retry-After"] = str(retry_after_s)
     return response
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
-from django.test import Client
+from django.test import Client, override_settings
 
 from checkout.api.urls import urlpatterns as shop
+from config.problems import broken, forbidden
 from payments.api.problems import CODES
 from payments.api.urls import urlpatterns as money
 from payments.models import Order
@@ -177,6 +178,44 @@ def test_a_fault_of_ours_is_a_problem_too_and_shows_nothing_of_us(shop, monkeypa
 
     assert (answer.status_code, code_of(answer)) == (500, "fault")
     assert b"secret words" not in answer.content
+
+
+def test_what_is_refused_before_any_view_is_a_problem_too(shop, settings):
+    """With a key and without: the two ways through the middleware."""
+    keyed: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {shop.key}"}
+    for who in (keyed, {}):
+        forged = Client().get("/api/v1/orders", HTTP_HOST="evil.example", **who)
+        assert (forged.status_code, code_of(forged)) == (400, "malformed")
+    with override_settings(MAINTENANCE_UNTIL="15:00"):
+        for who in (keyed, {}):
+            closed = Client().get("/api/v1/orders", HTTP_ACCEPT_LANGUAGE="en", **who)
+            assert (closed.status_code, code_of(closed), closed["Retry-After"]) == (503, "unavailable", "300")
+            assert closed.json()["title"] == "Not to be had at this moment."
+        assert Client().get("/")["Content-Type"].startswith("text/html")
+
+
+def test_a_fault_outside_of_the_views_is_a_problem_under_the_api_and_a_page_elsewhere(rf):
+    assert code_of_plain(broken(rf.get("/api/v1/orders"))) == (500, "fault")
+    assert code_of_plain(forbidden(rf.get("/api/v1/orders"), PermissionError())) == (403, "forbidden")
+    assert broken(rf.get("/pay/x"))["Content-Type"].startswith("text/html")
+
+
+def code_of_plain(response: Any) -> tuple[int, str]:
+    assert response["Content-Type"] == "application/problem+json"
+    return response.status_code, json.loads(response.content)["code"]
+
+
+def test_with_a_key_only_what_a_program_needs_is_done(shop, django_assert_num_queries, merchant):
+    """Neither session nor policy; language and length all the same; pages that show a key are pages as ever."""
+    number = shop.post("orders", ORDER).json()["number"]
+    with django_assert_num_queries(2):  # the key, the order
+        answer = shop.get(f"orders/{number}", HTTP_ACCEPT_LANGUAGE="en")
+
+    assert "Content-Security-Policy" not in answer
+    assert (answer["Content-Language"], int(answer["Content-Length"])) == ("en", len(answer.content))
+    assert "Accept-Language" in answer["Vary"]
+    assert shop.get("docs").status_code == shop.get("schema").status_code == 200
+    assert "Content-Security-Policy" in shop.get("docs")
 
 
 def test_codes_are_stable(db):
