@@ -119,7 +119,11 @@ def database(name: str, url: str, *, pool: int) -> dict[str, object]:
 
 # --- Valkey or Redis: broker and cache. Losing it loses no work: what is due stands in columns --------------------
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 0.2, "socket_timeout": 5}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 0.2,
+    "socket_timeout": 5,
+    "ack_emulation": False,  # giving back unread messages to a broker that went ends the worker; they only wake sweeps
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -134,7 +138,9 @@ CELERY_TASK_ROUTES = {
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_ACKS_LATE = True
+# a message only wakes a sweep: a lost one costs seconds, and a late word to a broker that went ends the worker
+CELERY_TASK_ACKS_LATE = False
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker may be away for days
 
 # --- words and clocks -------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "zh-hans"
