@@ -76,6 +76,13 @@ def main(target: str, words: list[str]) -> int:
             from config.local.proofs.guarding import guards
 
             return guards()
+        case "reconcile-proof":
+            from config.local.proofs.reconciling import reconcile_proof
+
+            return reconcile_proof(
+                lines=_number("LINES", words, 10_000), differences=_number("DIFFERENCES", words, 200),
+                kills=_number("KILLS", words, 20), seed=_number("SEED", words, 1),
+            )  # fmt: skip
         case "refund-race":
             from config.local.proofs.racing import refund_race
 

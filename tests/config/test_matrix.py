@@ -88,4 +88,6 @@ def test_a_row_may_be_shown_by_a_proof_and_what_it_last_found(tmp_path: Path, mo
 def test_every_proof_that_a_row_names_is_a_target():
     named = {each.name.split()[1].rstrip(":") for each in read_proofs()}
 
-    assert named == {"chaos", "crash-points", "disk-full", "failover", "order-race", "refund-race", "simulate", "soak"}
+    assert named == {
+        "chaos", "crash-points", "disk-full", "failover", "order-race", "reconcile-proof", "refund-race", "simulate", "soak",
+    }  # fmt: skip

@@ -31,7 +31,7 @@ class Watched:
     memory: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))  # by name and process
 
     def longest_life(self, name: str) -> list[float]:
-        """Celery's worker sometimes ends when its broker does, and is started again: then its memory begins anew."""
+        """What ends by itself is started again, and its memory begins anew."""
         return max((samples for (whose, _), samples in self.memory.items() if whose == name), key=len)
 
 
