@@ -141,7 +141,7 @@ def stack(
 
     more  further environment, such as shorter clocks
     """
-    shop, sandbox = f"http://127.0.0.1:{shop_port}", f"http://127.0.0.1:{sandbox_port}"
+    shop, sandbox = f"http://{our_name()}:{shop_port}", f"http://127.0.0.1:{sandbox_port}"
     environment = {
         **os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "config.settings.dev", "HOST": "127.0.0.1", "PORT": str(shop_port), "SITE_URL": shop,
@@ -172,17 +172,53 @@ def answers(url: str, *, says: str = "") -> bool:
         return False
 
 
+def our_name() -> str:
+    """What browsers call this machine: "localhost", for they take no passkey at a bare address.
+
+    The servers listen at 127.0.0.1. Where the name means ::1 first, a caller is refused there at once and comes here next;
+    `free_port` takes no port at which somebody else would answer there.
+    """
+    try:
+        found = {each[4][0] for each in socket.getaddrinfo("localhost", None, socket.AF_INET, socket.SOCK_STREAM)}
+    except OSError:
+        return "127.0.0.1"
+    return "localhost" if found == {"127.0.0.1"} else "127.0.0.1"
+
+
 def free_port(wanted: int = 0) -> int:
-    """This port, or the next free one after it; any free one for 0."""
-    for port in range(wanted, wanted + 100) if wanted else [0]:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """This port, or the next free one after it; any free one for 0. Free at both addresses that "localhost" may mean."""
+    for port in range(wanted, wanted + 100) if wanted else [0] * 100:
+        with contextlib.ExitStack() as probes:
             try:
-                probe.bind(("127.0.0.1", port))
+                here = probes.enter_context(_bound(socket.AF_INET, "127.0.0.1", port))
+                free = int(here.getsockname()[1])
+                if _has_ipv6():
+                    probes.enter_context(_bound(socket.AF_INET6, "::1", free))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return free
     raise StackFailed(f"no free port from {wanted} to {wanted + 99}")
+
+
+def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """Bound to it, and listening nowhere. Raises OSError where somebody else is."""
+    probe = socket.socket(family)
+    try:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+    except OSError:
+        probe.close()
+        raise
+    return probe
+
+
+def _has_ipv6() -> bool:
+    """Whether this machine has ::1 at all."""
+    try:
+        _bound(socket.AF_INET6, "::1", 0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _procfile(environment: dict[str, str]) -> dict[str, list[str]]:

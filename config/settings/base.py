@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 env = Environment()
 
 # --- what this installation is ----------------------------------------------------------------------------------
-SITE_URL = env("SITE_URL", default="http://127.0.0.1:8000").rstrip(
+SITE_URL = env("SITE_URL", default="http://localhost:8000").rstrip(
     "/"
 )  # links, notify_url, return_url: never a request's Host
 SHOP_NAME = env("SHOP_NAME", default="结账 Jiezhang")

@@ -24,7 +24,7 @@ SECRET_KEY = env("SECRET_KEY", default=demo.get("secret_key", "only-for-developm
 SEAL_KEYS = env("SEAL_KEYS", default=demo.get("seal_keys", "dev:" + "A" * 43 + "="))
 AUDIT_SEAL_KEYS = env("AUDIT_SEAL_KEYS", default=demo.get("audit_seal_keys", "dev:" + "E" * 43 + "="))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-SITE_URL = env("SITE_URL", default=demo.get("shop", "http://127.0.0.1:8000")).rstrip("/")
+SITE_URL = env("SITE_URL", default=demo.get("shop", "http://localhost:8000")).rstrip("/")
 PASSKEY_DOMAIN = env("PASSKEY_DOMAIN", default="localhost")  # browsers take no IP address
 
 DATABASE_URL = env("DATABASE_URL", default=demo.get("database_url", NO_DATABASE))

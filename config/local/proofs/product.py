@@ -17,7 +17,7 @@ from config.local.stack import Stack, free_port, stack
 MORE = {
     "PAYMENTS_REFUND_LADDER_S": "2,3,5,5,10", "PAYMENTS_REFUND_ABSENT_S": "2", "DATABASE_POOL": "8", "LOG_LEVEL": "ERROR",
     "LOG_FORMAT": "json", "DJANGO_SETTINGS_MODULE": "config.settings.proof", "SECURE_SSL_REDIRECT": "false",
-    "BEHIND_TLS_PROXY": "true", "ALLOWED_HOSTS": "127.0.0.1",
+    "BEHIND_TLS_PROXY": "true", "ALLOWED_HOSTS": "127.0.0.1,localhost",
 }  # fmt: skip
 
 
