@@ -28,7 +28,7 @@ from payments.errors import (
 from payments.models import AuditEvent, Order, Refund, RefundBatch, RefundBatchItem, User
 from payments.money import Money
 from payments.queries.people import names
-from payments.queries.refund_batches import holding, progress
+from payments.queries.refund_batches import Progress, holding, progress
 from payments.services.bulk_refund import approve_batch, confirm_batch
 from payments.services.plan_batch import MOST, plan_batch
 
@@ -151,8 +151,9 @@ class RefundBatchAdmin(ReadOnlyAdmin):
         batch = _found(pk)
         if not self.has_view_permission(request, batch):
             raise PermissionDenied
-        answer = render(request, "admin/payments/_refund_batch.html", {"batch": batch, "progress": progress(batch)})
-        answer["Cache-Control"], answer["X-State"] = "no-store", batch.state
+        far = progress(batch)
+        answer = render(request, "admin/payments/_refund_batch.html", {"batch": batch, "progress": far})
+        answer["Cache-Control"], answer["X-State"] = "no-store", _stage(batch, far)
         return answer
 
     def _page(self, request: HttpRequest, batch: RefundBatch, *, form: Any = None, status: int = 200) -> HttpResponse:
@@ -163,13 +164,19 @@ class RefundBatchAdmin(ReadOnlyAdmin):
         if shown in Item.values:
             items = items.filter(state=shown)
         return render(request, "admin/payments/refund_batch.html", {
-            **self.admin_site.each_context(request), "opts": self.opts, "title": gettext("Bulk refund"), "batch": batch,
-            "progress": far, "steps": steps, "people": names(step.actor for step in steps), "shown": shown,
+            **self.admin_site.each_context(request), "opts": self.opts, "title": gettext("Bulk refund"),
+            "batch": batch, "progress": far, "stage": _stage(batch, far), "steps": steps, "shown": shown,
+            "people": names(step.actor for step in steps),
             "tabs": _tabs(far), "page": Paginator(items, PER_PAGE).get_page(request.GET.get("p")),
             "form": form or ConfirmForm(total=batch.total), "is_own": own, "news_every": NEWS_EVERY_MS,
             "may_confirm": own and may_plan(request), "at_work": batch.state in RefundBatch.AT_WORK,
             "may_approve": isinstance(user, User) and user.has_perm("payments.approve_refund"),
         }, status=status)  # fmt: skip
+
+
+def _stage(batch: RefundBatch, far: Progress) -> str:
+    """What an open page follows: the batch's state, or "returning" while its money is on the way."""
+    return "returning" if batch.state == RefundBatch.State.ASKED and far.on_their_way.orders else batch.state
 
 
 def may_plan(request: HttpRequest) -> bool:

@@ -1,9 +1,9 @@
-/* Follows a bulk refund while it is at work: asks how far it is, swaps the figures, and loads the page anew when it is over. */
+/* Follows a bulk refund while it is at work, or its money on the way: asks how far it is, swaps the figures, and loads the page anew when it is over. */
 (() => {
   "use strict";
   const far = document.getElementById("far");
   const said = document.getElementById("said");
-  if (!far || !["asking", "approving"].includes(far.dataset.state)) return;
+  if (!far || !["asking", "approving", "returning"].includes(far.dataset.state)) return;
   const GIVE_UP_MS = 8000;
   const MOST_MS = 30000;
   const every = Number(far.dataset.every);

@@ -10,7 +10,7 @@ from checkout.sample_shop import CATEGORIES, GOODS
 from config.local.messages import CATALOGUE, texts
 
 SHOPPERS = re.compile(
-    r"templates/(checkout|payments|mails|problems)/|templates/_?\w+\.html$|checkout/(?!admin|services/import_goods)|payments/(templatetags|queries)/"
+    r"templates/(checkout|payments|mails|problems)/|templates/_?\w+\.html$|checkout/(?!admin|services/import_goods)|payments/(templatetags|queries(?!/record_words))/"
 )
 NEVER_ZH = re.compile(r"失败|无效|非法|异常|轮询|回调|同步|付款码|请勿|！|发票(?!。)|立即到账")
 NEVER_EN = re.compile(

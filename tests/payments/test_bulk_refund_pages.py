@@ -179,6 +179,10 @@ def test_progress_is_told_in_small_pieces_and_a_refund_leads_to_its_batch(financ
 
     go_on()
     assert finance.get(page(batch, "news/"))["X-State"] == "asked"
+    Refund.objects.filter(pk=min(Refund.objects.values_list("pk", flat=True))).update(
+        state="approved", approver="staff:9"
+    )
+    assert finance.get(page(batch, "news/"))["X-State"] == "returning", "an open page goes on following"
     refund = Refund.objects.first()
     assert refund
     assert page(batch) in finance.get(f"/admin/payments/refund/{refund.pk}/change/").content.decode()
