@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Lower, Now
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import internal, personal, secret
+from payments.models.checks import check
 
 
 class UserManager(BaseUserManager["User"]):
@@ -32,13 +34,16 @@ class UserManager(BaseUserManager["User"]):
         return self.filter(changed_by__isnull=False, confirmed_by=None)
 
     def mark_changed(self, person_id: int, *, by_id: int) -> None:
-        """A colleague made or changed this account: from here on it waits for another to confirm it."""
-        self.filter(pk=person_id).update(changed_by=by_id, changed_at=Now(), confirmed_by=None)
+        """A colleague made or changed this account: from here on it waits for another, who had no hand in it, to confirm it."""
+        waits = Q(changed_by__isnull=False, confirmed_by=None)
+        more = Func(F("hands"), Value(by_id), function="array_append")
+        hands = Case(When(waits, then=more), default=Value([by_id]), output_field=ArrayField(models.BigIntegerField()))
+        self.filter(pk=person_id).update(changed_by=by_id, changed_at=Now(), confirmed_by=None, hands=hands)
 
     def mark_confirmed(self, person_id: int, *, by_id: int, seen: datetime | None) -> bool:
-        """True for the one who did it. False for who changed it or whose it is, and when it was changed since `seen`."""
+        """True for the one who did it. False for who had a hand in it or whose it is, and when it was changed since `seen`."""
         waiting = self.waiting().filter(pk=person_id, changed_at=seen)
-        return waiting.exclude(changed_by=by_id).exclude(pk=by_id).update(confirmed_by=by_id) == 1
+        return waiting.exclude(hands__contains=[by_id]).exclude(pk=by_id).update(confirmed_by=by_id) == 1
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -57,6 +62,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         )
     )  # fmt: skip
     changed_at = internal(models.DateTimeField(_("made or changed"), null=True, editable=False))
+    # all who changed it since it was last confirmed: who does so after them vouches for nothing of theirs
+    hands = internal(ArrayField(models.BigIntegerField(), default=list, db_default=[], editable=False))
     confirmed_by = internal(
         models.ForeignKey(
             "self", models.PROTECT, null=True, editable=False, related_name="+", db_index=False,
@@ -74,10 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name_plural = _("people")
         constraints = (
             models.UniqueConstraint(Lower("email"), name="one_account_per_address"),
-            models.CheckConstraint(
-                condition=~Q(confirmed_by=F("changed_by")) & ~Q(confirmed_by=F("pk")),
-                name="person_confirmed_by_another",
-            ),
+            check("person_confirmed_by_another", "confirmed_by_id <> ALL(hands) AND confirmed_by_id <> id"),
         )
 
     def __str__(self) -> str:

@@ -52,13 +52,13 @@ def confirm(person: User, *, by: User, session: SessionBase, seen: datetime | No
 
     seen  when it was last changed, as the page showed it
 
-    Raises NotAllowed, StaleFactor, SamePerson (who changed it, or whose it is), NotWaiting (confirmed, or changed since).
+    Raises NotAllowed, StaleFactor, SamePerson (who had a hand in it, or whose it is), NotWaiting (confirmed, or changed since).
     """
     if not by.has_perm(CHANGE):
         raise NotAllowed("this person may not confirm accounts")
     if not second_factor.is_fresh(session, database_now()):
         raise StaleFactor("the second factor was proved too long ago")
-    if by.pk in (person.pk, person.changed_by_id):
+    if by.pk in (person.pk, *person.hands):
         raise SamePerson("who changed an account can't confirm it, nor whose it is")
     with transaction.atomic():
         if not User.objects.mark_confirmed(person.pk, by_id=by.pk, seen=seen):
@@ -72,7 +72,7 @@ def confirm_on_the_server(email: str) -> bool:
         person = User.objects.select_for_update().filter(email__iexact=email).first()
         if person is None or not person.awaits_confirmation:
             return False
-        User.objects.filter(pk=person.pk).update(changed_by=None, changed_at=None, confirmed_by=None)
+        User.objects.filter(pk=person.pk).update(changed_by=None, changed_at=None, confirmed_by=None, hands=[])
         AuditEvent.objects.add(person, "person_confirmed", actor="command")
     return True
 

@@ -49,7 +49,8 @@ class StaffSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         """First what needs somebody, each figure a link; then the lists."""
-        now, figures = database_now(), _figures(waiting(database_now()))
+        now = database_now()
+        figures = _figures(waiting(now))
         if request.user.has_perm("payments.change_user"):
             figures.append(_people_to_confirm())
         seen = {"at": now, "figures": figures, "any": any(each["count"] for each in figures)}

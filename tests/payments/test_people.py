@@ -163,6 +163,23 @@ def test_what_was_changed_after_the_page_was_opened_is_not_confirmed_by_it(lan, 
     assert User.objects.get(pk=qian.pk).awaits_confirmation
 
 
+@pytest.mark.rows("M12")
+def test_another_owners_edit_on_top_vouches_for_nothing(lan, mei, qian, fresh):  # noqa: F811
+    """Mei tidies up an account that Lan has made hers: Lan had a hand in it all the same, and so has Mei now."""
+    enter(Client(), lan).post(address(qian), form(qian, email="mine@example.com"))
+    qian.refresh_from_db()
+    enter(Client(), mei).post(address(qian), form(qian, groups=[Group.objects.get(name="finance").pk]))
+    qian.refresh_from_db()
+
+    for who in (lan, mei):
+        with pytest.raises(SamePerson):
+            people.confirm(qian, by=who, session=fresh, seen=qian.changed_at)
+        assert not User.objects.mark_confirmed(qian.pk, by_id=who.pk, seen=qian.changed_at)
+    people.confirm(qian, by=person("third@example.com", "owner"), session=fresh, seen=qian.changed_at)
+    people.reset_factor(qian, by=mei)
+    people.confirm(User.objects.get(pk=qian.pk), by=lan, session=fresh, seen=User.objects.get(pk=qian.pk).changed_at)
+
+
 def test_confirming_wants_the_right_and_a_fresh_factor(lan, mei, qian, fresh):  # noqa: F811
     people.reset_factor(qian, by=lan)
     waits = User.objects.get(pk=qian.pk)
