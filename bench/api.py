@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from bench.load import Round, fire
 from bench.notify import SERVE, _environment, _listens
 from config.local.places import scratch_folder
+from config.local.proofs.figures import keep
 from config.local.servers import servers
 from config.local.stack import Stack, free_port
 
@@ -101,20 +102,21 @@ def _post(url: str, body: bytes) -> bytes:
 
 def _report(rounds: dict[str, list[Round]]) -> int:
     answers = Counter(answer[:3] for each in rounds.values() for one in each for answer in one.answers.elements())
-    ratios = {}
+    ratios, lines = {}, []
     for name in ("read", "write"):
         pairs = list(zip(rounds[name], rounds[f"floor {name}"], strict=True))
         ratios[name] = statistics.median(mine.rate / floor.rate for mine, floor in pairs)
         mine, floor = (statistics.median(each.rate for each in rounds[which]) for which in (name, f"floor {name}"))
-        print(f"{name:6} {mine:7.0f} req/s, floor {floor:7.0f} req/s, ratio {ratios[name]:.2f}")
+        lines.append(f"{name:6} {mine:7.0f} req/s, floor {floor:7.0f} req/s, ratio {ratios[name]:.2f}")
     verdicts = {
         f"a {name} runs at ≥ {LEAST_RATIO} of a bare view": ratio >= LEAST_RATIO for name, ratio in ratios.items()
     }
     verdicts["every answer was 200 or 201"] = set(answers) <= {b"200", b"201"}
-    for words, holds in verdicts.items():
-        print(f"{'passed' if holds else 'failed'}  {words}")
+    lines += [f"{'passed' if holds else 'failed'}  {words}" for words, holds in verdicts.items()]
     if not verdicts["every answer was 200 or 201"]:
-        print(dict(answers))
+        lines.append(str(dict(answers)))
+    keep("bench-api", lines)
+    print("\n".join(lines))
     return 0 if all(verdicts.values()) else 1
 
 

@@ -70,6 +70,7 @@ def test_an_unknown_word_is_refused(capsys):
         ("chaos: 200 kills, 5088 orders, 0 fen lost, 0 fen doubled, 0 violations", "passed"),
         ("chaos: 200 kills, 5088 orders, 10 fen lost, 0 fen doubled, 0 violations", "failed"),
         ("chaos: 20 passed, 1 failed", "failed"),
+        ("chaos: a table that ends in the middle", "failed"),
     ],
 )
 def test_a_row_may_be_shown_by_a_proof_and_what_it_last_found(tmp_path: Path, monkeypatch, verdict, result):

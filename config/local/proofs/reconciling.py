@@ -19,7 +19,8 @@ import psycopg
 
 from config.local.places import ROOT, scratch_folder
 from config.local.proofs.figures import keep
-from config.local.proofs.planting import APP_ID, DAY, PID, Planted, Truth, bills, planted
+from config.local.proofs.planted_bills import bills
+from config.local.proofs.planting import APP_ID, DAY, PID, Planted, Truth, planted
 from config.local.proofs.verdict import rows
 from config.local.servers import OWNER, Servers, ServersFailed, servers
 

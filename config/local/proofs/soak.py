@@ -94,7 +94,7 @@ def _told(run: UnderFire, watched: Watched, verdict: Verdict, drained: float, *,
         else:
             held[words] = after <= before * (1 + MOST_GROWTH)
     lines += [f"{'passed' if good else 'failed'}  {words}" for words, good in held.items()]
-    lines.append(f"soak: {sum(held.values())} passed, {len(held) - sum(held.values())} failed")
+    lines.append(f"soak: {minutes} minutes, {sum(held.values())} passed, {len(held) - sum(held.values())} failed")
     keep("soak", lines)
     print("\n".join(lines), flush=True)
     return 0 if all(held.values()) else 1
