@@ -16,10 +16,6 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return plain(request, "forbidden") if _of_a_program(request) else problems.forbidden(request, exception)
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return plain(request, "not_found") if _of_a_program(request) else problems.not_found(request, exception)
-
-
 def broken(request: HttpRequest) -> HttpResponse:
     return plain(request, "fault") if _of_a_program(request) else problems.broken(request)
 

@@ -17,5 +17,5 @@ urlpatterns = [
 ]
 handler400 = "config.problems.bad_request"
 handler403 = "config.problems.forbidden"
-handler404 = "config.problems.not_found"
+handler404 = "payments.views.problems.not_found"  # under /api/ every address leads somewhere
 handler500 = "config.problems.broken"

@@ -36,7 +36,7 @@ def note_change(person: User, *, by: User, changed: Collection[str], added: bool
         roles=sorted(person.groups.values_list("name", flat=True)), is_staff=person.is_staff, is_active=person.is_active,
         changed=sorted(changed),
     )  # fmt: skip
-    if added or KEYS & set(changed):
+    if KEYS & set(changed):  # who is added has an address, which is one
         _hold(person, by=by, old_email=old_email)
 
 

@@ -1,6 +1,7 @@
 """What Celery is told about its broker."""
 
 import secrets
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -14,7 +15,7 @@ def test_a_channel_with_an_unanswered_message_closes_in_peace_when_its_broker_we
     with Connection(
         settings.CELERY_BROKER_URL, transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS
     ) as connection:
-        channel = connection.channel()
+        channel: Any = connection.channel()
         connection.SimpleQueue(name, channel=channel).put({})
         assert channel.basic_get(name), "taken, and not answered for"
 

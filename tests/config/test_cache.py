@@ -1,0 +1,41 @@
+"""The cache's quicker way to count, on a real Valkey; the other tests have a cache in their own memory."""
+
+import secrets
+
+import pytest
+from django.conf import settings
+
+from config.cache import OneTripCache
+from payments.services import throttle
+
+
+@pytest.fixture
+def cache() -> OneTripCache:
+    return OneTripCache(settings.REDIS_URL, {})
+
+
+def test_counting_on_needs_a_beginning_and_keeps_its_end(cache):
+    key = f"test:{secrets.token_hex(4)}"
+    with pytest.raises(ValueError, match="not there"):
+        cache.incr(key)
+    assert cache.get(key) is None, "a count without an end would stay for ever"
+
+    cache.add(key, 1, timeout=30)
+    assert (cache.incr(key), cache.incr(key, 3), cache.get(key)) == (2, 5, 5)
+    assert 0 < cache._cache.get_client(write=True).ttl(cache.make_and_validate_key(key)) <= 30
+
+
+@pytest.mark.rows("X11")
+def test_tries_are_counted_one_by_one_and_refused_beyond_the_most(cache, monkeypatch):
+    monkeypatch.setattr(throttle, "cache", cache)
+    who = secrets.token_hex(4)
+
+    found = [throttle.count("test", who, most=2, per_s=3600) for _ in range(4)]
+
+    assert [(each.left, each.refused) for each in found] == [(1, False), (0, False), (0, True), (0, True)]
+
+
+def test_without_a_broker_nobody_is_kept_out(monkeypatch):
+    monkeypatch.setattr(throttle, "cache", OneTripCache("unix:///nowhere/valkey.sock", {}))
+
+    assert not throttle.count("test", "x", most=1, per_s=60).refused
