@@ -16,7 +16,7 @@ class OneTripCache(RedisCache):
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
-        self._count_on = Redis.from_url(server).register_script(COUNT_ON)
+        self._count_on = Redis.from_url(server, **params.get("OPTIONS", {})).register_script(COUNT_ON)
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """As the framework's: raises ValueError where nothing is counted yet."""

@@ -118,6 +118,12 @@ def database(name: str, url: str, *, pool: int) -> dict[str, object]:
 
 
 # --- Valkey or Redis: broker and cache. Losing it loses no work: what is due stands in columns --------------------
+def cache(url: str) -> dict[str, object]:
+    """The cache there; one that does not answer holds nobody up for long, and nothing that matters lies in it."""
+    waits = {"socket_connect_timeout": 0.2, "socket_timeout": 1}
+    return {"BACKEND": "config.cache.OneTripCache", "LOCATION": url, "OPTIONS": waits}
+
+
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 0.2,

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import CONTENT_SECURITY_POLICY, ROOT, STORAGES, database, env
+from config.settings.base import CONTENT_SECURITY_POLICY, ROOT, STORAGES, cache, database, env
 
 if (ROOT / ".env").exists():
     env.read_env(str(ROOT / ".env"))
@@ -38,7 +38,7 @@ DATABASES = {
 }
 REDIS_URL = env("REDIS_URL", default=demo.get("redis_url", "redis://127.0.0.1:6379/0"))
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")  # Celery's own name for a socket
-CACHES = {"default": {"BACKEND": "config.cache.OneTripCache", "LOCATION": REDIS_URL}}
+CACHES = {"default": cache(REDIS_URL)}
 
 # Static files are served from where they are written, unhashed and without a collecting step.
 WHITENOISE_USE_FINDERS = True

@@ -3,7 +3,7 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BILL_ORIGINS, DATABASE_POOL, WEBHOOK_PRIVATE_HOSTS, database, env
+from config.settings.base import BILL_ORIGINS, DATABASE_POOL, WEBHOOK_PRIVATE_HOSTS, cache, database, env
 from config.settings.reading import address
 
 if BILL_ORIGINS:
@@ -43,7 +43,7 @@ DATABASES = {
 REDIS_URL = env.required("REDIS_URL", hint="redis://:password@host:6379/0, broker and cache.")
 address("REDIS_URL", REDIS_URL, schemes=("redis", "rediss", "unix"))
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")  # Celery's own name for a socket
-CACHES = {"default": {"BACKEND": "config.cache.OneTripCache", "LOCATION": REDIS_URL}}
+CACHES = {"default": cache(REDIS_URL)}
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
