@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from payments.models import Case, Transaction
 from payments.money import Money
+from payments.queries import record_words
 from payments.queries.case_story import CaseStory
 
 Kind = Case.Kind
@@ -186,7 +187,7 @@ WORDS: dict[str, Words] = {
         _("Look at the movements around that line in Alipay's console."),
     ),
 }  # fmt: skip
-ROLES = {"support": _("customer service"), "finance": _("finance"), "owner": _("shop owner")}
+ROLES = {role: record_words.ROLES[role] for role in ("support", "finance", "owner")}  # those that cases go to
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,16 @@ def amount(name: str, label: Any) -> Any:
     return column
 
 
+def flag(name: str, label: Any) -> Any:
+    """A column that says its own name where it holds, and else nothing: a red cross beside all that is well misleads."""
+
+    @admin.display(description=label, ordering=name)
+    def column(record: models.Model) -> str:
+        return format_html('<span class="late">{}</span>', label) if getattr(record, name) else ""
+
+    return column
+
+
 def person(name: str, label: Any) -> Any:
     """A column that says who, by name: a member of staff or a door. For lists whose `actors` hold this field."""
 

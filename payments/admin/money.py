@@ -7,7 +7,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin.columns import ReadOnlyAdmin, amount, person
+from payments.admin.columns import ReadOnlyAdmin, amount, flag, person
 from payments.models import (
     AuditEvent,
     GatewayCall,
@@ -22,7 +22,8 @@ from payments.services.replay_notices import replay
 @admin.register(Transaction)
 class TransactionAdmin(ReadOnlyAdmin):
     list_display = (
-        "out_trade_no", "trade_no", "scene", amount("amount_fen", _("amount")), "state", "in_doubt", "late", "created_at",
+        "out_trade_no", "trade_no", "scene", amount("amount_fen", _("amount")), "state", flag("in_doubt", _("in doubt")),
+        flag("late", _("paid after closing")), "created_at",
         "paid_at", "next_check_at",
     )  # fmt: skip
     list_filter = ("state", "scene", "in_doubt", "late", "superseded", "created_at")

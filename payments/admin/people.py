@@ -21,10 +21,20 @@ from django.utils.translation import gettext_lazy as _
 from payments.admin.columns import ReadOnlyAdmin, ShownFiltersOnly
 from payments.errors import NotAllowed, NotWaiting, SamePerson, StaleFactor
 from payments.models import User
+from payments.queries.record_words import ROLES
 from payments.services import people
 
 
+class Roles(forms.ModelMultipleChoiceField[Group]):
+    def label_from_instance(self, obj: Group) -> str:
+        return str(ROLES.get(obj.name, obj.name))
+
+
 class PersonForm(forms.ModelForm[User]):
+    groups = Roles(
+        Group.objects.order_by("name"), label=_("roles"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+
     class Meta:
         model = User
         fields = ("email", "name", "is_active", "is_staff", "groups")
@@ -52,15 +62,25 @@ class ToConfirm(admin.SimpleListFilter):
         return queryset
 
 
+class InRole(admin.SimpleListFilter):
+    title = _("roles")
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(ROLES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        return queryset.filter(groups__name=self.value()) if self.value() else queryset
+
+
 @admin.register(User)
 class PersonAdmin(ShownFiltersOnly):
     form = PersonForm
     change_form_template = "admin/payments/person.html"
     list_display = ("email", "name", "is_staff", "is_active", "is_confirmed", "last_login")
-    list_filter = ("is_staff", "is_active", ToConfirm, "groups")
+    list_filter = ("is_staff", "is_active", ToConfirm, InRole)
     search_fields = ("email", "name")
     ordering = ("-pk",)
-    filter_horizontal = ("groups",)
     actions = ("reset_second_factor",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -134,8 +154,13 @@ admin.site.unregister(Group)
 class RoleAdmin(ReadOnlyAdmin):
     """What a role may do is the code's own table (models/roles.py): nobody widens one that colleagues were confirmed in."""
 
+    list_display = ("in_words",)
     search_fields = ("name",)
     ordering = ("name",)
+
+    @admin.display(description=_("roles"), ordering="name")
+    def in_words(self, role: Group) -> object:
+        return ROLES.get(role.name, role.name)
 
 
 def _me(request: HttpRequest) -> User:

@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin.columns import ReadOnlyAdmin, amount, person
+from payments.admin.columns import ReadOnlyAdmin, amount, flag, person
 from payments.admin.forms import DecisionForm
 from payments.errors import NotAllowed, NotWaiting, SamePerson, StaleFactor
 from payments.models import AuditEvent, Refund, User
@@ -25,7 +25,8 @@ ENDED_EMPTY = (Refund.State.FAILED, Refund.State.REJECTED, Refund.State.LAPSED)
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
     list_display = (
-        "created_at", amount("amount_fen", _("amount")), "state", "in_doubt", "origin", person("requester", _("requested by")),
+        "created_at", amount("amount_fen", _("amount")), "state", flag("in_doubt", _("in doubt")), "origin",
+        person("requester", _("requested by")),
         person("approver", _("approved by")), "lapses_at", "ended_at", "out_request_no", "transaction",
     )  # fmt: skip
     list_filter = ("state", "origin", "reason_code", "in_doubt", "created_at")

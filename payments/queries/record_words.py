@@ -1,4 +1,4 @@
-"""What records keep for machines, in words for people: steps, doors to them, numbers, fields, and what they are about."""
+"""What records keep for machines, in words for people: steps, doors to them, numbers, fields, roles, and what they are about."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -66,6 +66,10 @@ FIELDS = {
     "receipt": _("received (yuan)"), "fee": _("fee (yuan)"), "flow": _("moved (yuan)"), "balance": _("balance (yuan)"),
     "status": _("state"), "day": _("day"), "origin": _("where it comes from"), "times": _("how often"), "kind": _("kind"),
     "bill": _("bill"),
+}  # fmt: skip
+ROLES = {
+    "viewer": _("who only looks"), "support": _("customer service"), "cashier": _("cashier"), "finance": _("finance"),
+    "approver": _("who approves"), "catalogue manager": _("who keeps the goods"), "owner": _("shop owner"),
 }  # fmt: skip
 BILL_ACTIONS = {
     "imported": _("bills read"), "matched": _("compared"), "closed": _("closed"), "fetch_wanted": _("to be fetched now"),
