@@ -32,7 +32,7 @@ class Roles(forms.ModelMultipleChoiceField[Group]):
 
 class PersonForm(forms.ModelForm[User]):
     groups = Roles(
-        Group.objects.order_by("name"), label=_("roles"), required=False, widget=forms.CheckboxSelectMultiple
+        Group.objects.order_by("name"), label=_("Roles"), required=False, widget=forms.CheckboxSelectMultiple
     )
 
     class Meta:
@@ -63,7 +63,7 @@ class ToConfirm(admin.SimpleListFilter):
 
 
 class InRole(admin.SimpleListFilter):
-    title = _("roles")
+    title = _("Roles")
     parameter_name = "role"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -95,7 +95,7 @@ class PersonAdmin(ShownFiltersOnly):
         confirm = self.admin_site.admin_view(self.confirm)
         return [path("<int:pk>/confirm/", confirm, name="payments_user_confirm"), *super().get_urls()]
 
-    @admin.display(description=_("confirmed"), boolean=True)
+    @admin.display(description=_("confirmed by a colleague"), boolean=True)
     def is_confirmed(self, person: User) -> bool:
         return not person.awaits_confirmation
 
@@ -158,7 +158,7 @@ class RoleAdmin(ReadOnlyAdmin):
     search_fields = ("name",)
     ordering = ("name",)
 
-    @admin.display(description=_("roles"), ordering="name")
+    @admin.display(description=_("Roles"), ordering="name")
     def in_words(self, role: Group) -> object:
         return ROLES.get(role.name, role.name)
 
