@@ -22,8 +22,9 @@ from checkout.views.doors import SeeOther, cart_of, limited, on_a_phone, remembe
 from payments.errors import OrderRefused
 from payments.models import Order, Transaction
 from payments.money import Money
+from payments.services.attempt_requests import pay_address
 from payments.services.cancel_order import cancel_order
-from payments.services.start_payment import pay_address, start_payment
+from payments.services.start_payment import start_payment
 from payments.views.browsers import App, app_of, note_start
 
 logger = structlog.get_logger(__name__)

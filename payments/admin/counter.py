@@ -25,7 +25,7 @@ from payments.models import Order, Transaction, User
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.queries.till import Charge, ChargeState, charge, till
-from payments.services.charge_barcode import Sale, charge_barcode
+from payments.services.charge_barcode import Counter, Sale, charge_barcode
 from payments.services.close import set_aside
 
 PART = "X-Part"  # sent by the page's script, which wants the block alone
@@ -146,7 +146,7 @@ def _charge(request: HttpRequest, cashier: User) -> HttpResponse:
     said = form.cleaned_data
     what = order or Sale(said["amount"], said["title"], get_language() or "zh-hans")
     try:
-        attempt = charge_barcode(what, auth_code=said["auth_code"], cashier=cashier, key=said["key"])
+        attempt = charge_barcode(what, auth_code=said["auth_code"], counter=Counter.of(cashier), key=said["key"])
     except OrderRefused as refused:
         problem = next(str(words) for kind, words in REFUSED if isinstance(refused, kind))
         return _shown(request, cashier, order=order, form=form, problem=problem, answer=409)

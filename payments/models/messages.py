@@ -80,6 +80,11 @@ class GatewayCallQuerySet(models.QuerySet["GatewayCall"]):
         )
         return moved == 1
 
+    def last_refusal(self) -> str:
+        """Alipay's code of the newest certain refusal, as "40004 BUYER_BALANCE_NOT_ENOUGH"; empty where there is none."""
+        refused = self.filter(outcome=GatewayCall.Outcome.CERTAINLY_NOT).order_by("-started_at")
+        return refused.values_list("code", flat=True).first() or ""
+
     def give_up_one(self, *, before: datetime) -> "GatewayCall | None":
         """End the oldest call that was intended before then and has no end, as unknown. None where there is none."""
         with connection.cursor() as cursor:

@@ -7,8 +7,8 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import connection, models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import internal
@@ -52,11 +52,16 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
         )
         return moved == 1
 
-    def mark_presented(self, transaction_id: int, *, qr_code: str, next_check_at: datetime, now: datetime) -> bool:
-        """The buyer can pay it from here on. False when it was settled meanwhile, which is no fault."""
+    def mark_presented(
+        self, transaction_id: int, *, qr_code: str, trade_no: str | None, next_check_at: datetime, now: datetime
+    ) -> bool:
+        """The buyer can pay it from here on. False when it was settled meanwhile, which is no fault.
+
+        trade_no  Alipay's number, where there is a trade already
+        """
         moved = self.filter(pk=transaction_id, state=Transaction.State.CREATED).update(
             state=Transaction.State.PRESENTED, qr_code=qr_code, presented_at=now, in_doubt=False,
-            next_check_at=next_check_at, version=F("version") + 1,
+            trade_no=Coalesce(F("trade_no"), Value(trade_no)), next_check_at=next_check_at, version=F("version") + 1,
         )  # fmt: skip
         return moved == 1
 
@@ -174,6 +179,8 @@ class Transaction(models.Model):
         QR = "qr", _("QR code")
         PAGE = "page", _("Alipay web page")
         WAP = "wap", _("Alipay on a phone")
+        APP = "app", _("in the shop's app")
+        JSAPI = "jsapi", _("page inside Alipay")
         COUNTER = "counter", _("barcode at the counter")
         CASH = "cash", _("cash")
         BANK = "bank", _("bank transfer")
@@ -186,6 +193,7 @@ class Transaction(models.Model):
 
     UNSETTLED = (State.CREATED, State.PRESENTED)
     BY_BUYER = (Scene.QR, Scene.PAGE, Scene.WAP)  # what a buyer may choose on a page
+    BY_ONE_BUYER = (Scene.COUNTER, Scene.JSAPI)  # Alipay is told who pays; that is used in one call and kept nowhere
     BY_HAND = (Scene.CASH, Scene.BANK, Scene.FREE)  # settled without Alipay, which knows no trade of theirs
 
     order = internal(
@@ -197,7 +205,7 @@ class Transaction(models.Model):
     account = internal(models.ForeignKey("payments.MerchantAccount", models.PROTECT, db_index=False))
     origin = internal(models.CharField(_("origin"), max_length=8, choices=Origin, default=Origin.OURS))
     scene = internal(models.CharField(_("way to pay"), max_length=8, choices=Scene))
-    # who charged it at the counter: the till's sales are this person's
+    # who charged it at the counter: the till's sales are this person's; none where a program charged
     cashier = internal(
         models.ForeignKey(
             settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="charges", db_index=False
@@ -262,7 +270,7 @@ class Transaction(models.Model):
             check("transaction_refunds_only_if_paid", "settled_at IS NOT NULL OR refunded_fen + reserved_fen = 0"),
             check("transaction_late_only_if_paid", "NOT late OR settled_at IS NOT NULL"),
             check("transaction_has_an_order", "order_id IS NOT NULL OR origin = 'stray'"),
-            check("transaction_counter_has_a_cashier", "(cashier_id IS NOT NULL) = (scene = 'counter')"),
+            check("transaction_cashier_only_at_counter", "cashier_id IS NULL OR scene = 'counter'"),
             # two scans at once: the database lets one through
             models.UniqueConstraint(
                 fields=["cashier"],

@@ -39,37 +39,59 @@ class Sale:
     language: str
 
 
-def charge_barcode(what: Sale | Order, *, auth_code: str, cashier: User, key: str) -> Transaction:
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where a code is scanned: by a member of staff, one charge at a time, or by a program that has tills of its own.
+
+    actor     in the trail: "staff:7", "api:3"
+    terminal  the till's number as it stands in the bill, at most 32 characters; may be empty
+    """
+
+    actor: str
+    terminal: str = ""
+    cashier: User | None = None
+
+    @classmethod
+    def of(cls, cashier: User) -> "Counter":
+        return cls(f"staff:{cashier.pk}", f"T{cashier.pk}", cashier)
+
+    @property
+    def caller(self) -> str:
+        """Whose keys these are."""
+        return f"counter:{self.cashier.pk if self.cashier else self.actor}"
+
+
+def charge_barcode(what: Sale | Order, *, auth_code: str, counter: Counter, key: str) -> Transaction:
     """Take the money for a new sale, or for an order that awaits payment. Returns the attempt with what is known by then.
 
     key  of this one sale: the same key never charges twice, and gives the same attempt
 
-    Raises NotACode, TillBusy (this person's last charge is still open), NotPayable, TooLittleTime, OrderRefused, KeyReused.
+    Raises NotACode, TillBusy (this cashier's last charge is still open), NotPayable, TooLittleTime, OrderRefused, KeyReused.
     """
     if not requests.is_payment_code(auth_code):
         raise NotACode("not a payment code of Alipay's")
-    earlier = _earlier(what, cashier, key)
+    earlier = _earlier(what, counter, key)
     if earlier is not None:
         return earlier
-    if Transaction.objects.open_charge(cashier.pk) is not None:
+    if counter.cashier and Transaction.objects.open_charge(counter.cashier.pk) is not None:
         raise TillBusy("the last charge is still open")
     if isinstance(what, Order):
-        _end_other_ways(what, actor=f"staff:{cashier.pk}")
+        _end_other_ways(what, actor=counter.actor)
     try:
-        attempt = _begin(what, cashier, key)
+        attempt = _begin(what, counter, key)
     except IntegrityError as error:
-        return _lost_the_race(error, what, cashier, key)
-    _charge(attempt, auth_code)
+        return _lost_the_race(error, what, counter, key)
+    _charge(attempt, auth_code, counter)
     attempt.refresh_from_db()
     return attempt
 
 
-def _begin(what: Sale | Order, cashier: User, key: str) -> Transaction:
+def _begin(what: Sale | Order, counter: Counter, key: str) -> Transaction:
     """Key, order, attempt and its number in one commit, before anyone hears of it."""
-    actor, now = f"staff:{cashier.pk}", database_now()
+    actor, now = counter.actor, database_now()
     with transaction.atomic(durable=True):
         record = IdempotencyRecord.objects.create(
-            caller=_caller(cashier), key=key, request_hash=_hash(what), answer={}
+            caller=counter.caller, key=key, request_hash=_hash(what), answer={}
         )  # fmt: skip
         if isinstance(what, Sale):
             lines = [Line(what.title, what.amount)]
@@ -77,7 +99,7 @@ def _begin(what: Sale | Order, cashier: User, key: str) -> Transaction:
         else:
             order = _still_payable(what, now)
         attempt = Transaction.objects.create(
-            order=order, account=order.account, scene=Scene.COUNTER, cashier=cashier, out_trade_no=new_number(now),
+            order=order, account=order.account, scene=Scene.COUNTER, cashier=counter.cashier, out_trade_no=new_number(now),
             app_id=order.account.app_id, seller_id=order.account.seller_id, amount_fen=order.total_fen, created_at=now,
             time_expire=(now + _span("counter_life_s")).replace(microsecond=0),
             next_check_at=now + 2 * _span("page_deadline_s"), close_due_at=now + _span("counter_patience_s"),
@@ -103,18 +125,18 @@ def _still_payable(order: Order, now: datetime) -> Order:
 
 def _end_other_ways(order: Order, *, actor: str) -> None:
     """A code or page of the buyer's ends first, as for any change of method; another till's charge is left alone."""
-    open_here = Transaction.objects.unsettled().filter(order=order, superseded=False, scene__in=Transaction.BY_BUYER)
+    open_here = Transaction.objects.unsettled().filter(order=order, superseded=False).exclude(scene=Scene.COUNTER)
     for present_one in open_here.select_related("account", "order"):
         if not close.retire(present_one, actor=actor):
             raise NotPayable("Alipay has not said yet what became of the attempt before")
 
 
-def _charge(attempt: Transaction, auth_code: str) -> None:
+def _charge(attempt: Transaction, auth_code: str, counter: Counter) -> None:
     assert isinstance(attempt.order, Order), "a charge is made for an order"
     request = requests.pay(
         out_trade_no=attempt.out_trade_no, total=attempt.amount, title=attempt.order.title,
         time_expire=attempt.time_expire, notify_url=str(settings.SITE_URL) + reverse("payments:notify"),
-        auth_code=auth_code, terminal=f"T{attempt.cashier_id}",
+        auth_code=auth_code, terminal=counter.terminal,
     )  # fmt: skip
     result = gateway.call(
         attempt,
@@ -125,13 +147,13 @@ def _charge(attempt: Transaction, auth_code: str) -> None:
         deadline_s=settings.PAYMENTS["page_deadline_s"],
     )
     if isinstance(result, Done):  # a debit may still be taken back: the query makes it a fact
-        ask.ask_about([attempt], actor=f"staff:{attempt.cashier_id}", deadline_s=settings.PAYMENTS["page_deadline_s"])
+        ask.ask_about([attempt], actor=counter.actor, deadline_s=settings.PAYMENTS["page_deadline_s"])
 
 
 def _after(attempt: Transaction, result: Result) -> Result:
     match result:
         case Done() | Unknown(next=Next.WAIT):  # taken, or the buyer is asked for a password
-            present(attempt, qr_code="")
+            present(attempt)
         case CertainlyNot(code, sub_code, following) if following in (Next.TELL_BUYER, Next.ALERT, Next.REPEAT):
             _refused(attempt, f"{code} {sub_code}".strip(), alert=following is Next.ALERT)
         case CertainlyNot() | Unknown():
@@ -150,9 +172,9 @@ def _refused(attempt: Transaction, code: str, *, alert: bool) -> None:
         )
 
 
-def _lost_the_race(error: IntegrityError, what: Sale | Order, cashier: User, key: str) -> Transaction:
+def _lost_the_race(error: IntegrityError, what: Sale | Order, counter: Counter, key: str) -> Transaction:
     """Another request was faster: with this key, or with another charge at this till."""
-    earlier = _earlier(what, cashier, key)
+    earlier = _earlier(what, counter, key)
     if earlier is not None:
         return earlier
     if "one_open_charge_per_cashier" not in str(error):
@@ -160,9 +182,9 @@ def _lost_the_race(error: IntegrityError, what: Sale | Order, cashier: User, key
     raise TillBusy("the last charge is still open") from None
 
 
-def _earlier(what: Sale | Order, cashier: User, key: str) -> Transaction | None:
+def _earlier(what: Sale | Order, counter: Counter, key: str) -> Transaction | None:
     """The attempt this key has made already."""
-    record = IdempotencyRecord.objects.filter(caller=_caller(cashier), key=key).first()
+    record = IdempotencyRecord.objects.filter(caller=counter.caller, key=key).first()
     if record is None:
         return None
     if record.request_hash != _hash(what):
@@ -173,10 +195,6 @@ def _earlier(what: Sale | Order, cashier: User, key: str) -> Transaction | None:
 def _hash(what: Sale | Order) -> str:
     said = f"order {what.number}" if isinstance(what, Order) else f"{what.amount.fen} {what.title}"
     return hashlib.sha256(said.encode()).hexdigest()
-
-
-def _caller(cashier: User) -> str:
-    return f"counter:{cashier.pk}"
 
 
 def _span(name: str) -> timedelta:

@@ -61,8 +61,9 @@ def retire(attempt: Transaction, *, actor: str) -> bool:
 
 
 def _was_never_shown(attempt: Transaction) -> bool:
-    """Its code has not come from Alipay, and no call about it has an uncertain end."""
-    return attempt.scene == Transaction.Scene.QR and attempt.state == Transaction.State.CREATED and not attempt.in_doubt
+    """Its code or trade has not come from Alipay, and no call about it has an uncertain end."""
+    made = (Transaction.Scene.QR, Transaction.Scene.JSAPI)
+    return attempt.scene in made and attempt.state == Transaction.State.CREATED and not attempt.in_doubt
 
 
 def set_aside(attempt: Transaction, *, actor: str, unless_shown: bool = False) -> bool:

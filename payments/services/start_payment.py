@@ -6,57 +6,47 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.urls import reverse
 
 from payments import gateway
-from payments.alipay import requests
-from payments.alipay.answers import read_precreate
+from payments.alipay.answers import read_create, read_precreate
 from payments.alipay.clock import BEIJING
 from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
 from payments.errors import NotPayable, TooLittleTime
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction
 from payments.models.clock import database_now
-from payments.money import Money
 from payments.services import close
+from payments.services.attempt_requests import Buyer, is_for, request_of
 
 logger = structlog.get_logger(__name__)
 Scene = Transaction.Scene
 
 
-def start_payment(order: Order, *, scene: Scene, actor: str, fresh: bool = False) -> Transaction:
+def start_payment(
+    order: Order, *, scene: Scene, actor: str, fresh: bool = False, buyer: Buyer | None = None
+) -> Transaction:
     """The attempt a buyer pays by, in the wanted way. Asking again gives the same attempt as long as it can be paid.
 
     fresh  leave the present attempt even if it is of this way: a new code under a new number
+    buyer  who pays, where the page runs inside Alipay; another buyer gets another attempt
 
     Raises NotPayable (paid, closed, or an attempt in doubt: never two ways to pay beside each other), TooLittleTime.
     """
     for present in (
         Transaction.objects.unsettled().filter(order=order, superseded=False).select_related("account", "order")
     ):
-        if present.scene == scene and not fresh and _lives(present):
-            return _shown(present)
+        if present.scene == scene and not fresh and _lives(present) and is_for(present, buyer):
+            return _shown(present, buyer)
         if not close.retire(present, actor=actor):
             raise NotPayable("Alipay has not said yet what became of the attempt before")
-    return _shown(_create(order, scene, actor))
+    return _shown(_create(order, scene, actor), buyer)
 
 
 def resume(attempt: Transaction) -> None:
     """Finish an attempt that a dead process or a lost answer left unfinished, under the same number."""
     attempt.refresh_from_db()
-    repeatable = attempt.scene in Transaction.BY_BUYER  # a payment code at the counter is gone with its one try
+    repeatable = attempt.scene not in Transaction.BY_ONE_BUYER  # who pays is written down nowhere
     if repeatable and attempt.state == Transaction.State.CREATED and not attempt.superseded and _lives(attempt):
         _shown(attempt)
-
-
-def pay_address(attempt: Transaction) -> str:
-    """Where the buyer's browser goes to pay: Alipay's page, for a desktop or a phone. Signed anew at each call.
-
-    Opening it again resumes the same unpaid trade. Never logged: it carries our signature.
-    """
-    assert attempt.scene in (Scene.PAGE, Scene.WAP), "only pages have an address"
-    merchant = gateway.merchant_of(attempt.account)
-    signed = requests.signed(_request(attempt), who=merchant.who, at=database_now())
-    return signed.browser_url(merchant.account.gateway_url)
 
 
 def _create(order: Order, scene: Scene, actor: str) -> Transaction:
@@ -89,7 +79,7 @@ def _payable_until(scene: Scene, order_expires_at: datetime, now: datetime) -> d
     until = order_expires_at
     if scene == Scene.QR:
         until = min(until, now + timedelta(seconds=clocks["qr_life_s"]))
-    if scene == Scene.WAP:
+    if scene in (Scene.WAP, Scene.APP):
         until = max(until, now + timedelta(seconds=clocks["wap_least_life_s"] + 1))
     return until.replace(microsecond=0)
 
@@ -98,52 +88,58 @@ def _lives(attempt: Transaction) -> bool:
     return attempt.time_expire - database_now() > timedelta(0)
 
 
-def _shown(attempt: Transaction) -> Transaction:
-    """See that the buyer can pay it: a QR code needs Alipay's answer, a page only its address."""
+def _shown(attempt: Transaction, buyer: Buyer | None = None) -> Transaction:
+    """See that the buyer can pay it: a code or a trade needs Alipay's answer, a page or an app only our signature."""
     if attempt.state == Transaction.State.CREATED:
-        if attempt.scene == Scene.QR:
-            _precreate(attempt)
+        if attempt.scene in (Scene.QR, Scene.JSAPI):
+            _have_it_made(attempt, buyer)
         else:
             with transaction.atomic(durable=True):
-                present(attempt, qr_code="")
+                present(attempt)
         attempt.refresh_from_db()
     return attempt
 
 
-def _precreate(attempt: Transaction) -> None:
+def _have_it_made(attempt: Transaction, buyer: Buyer | None) -> None:
+    """A code that anybody may scan, or a trade for this buyer."""
+    purpose, read = ("create", read_create) if attempt.scene == Scene.JSAPI else ("precreate", read_precreate)
     gateway.call(
         attempt,
-        _request(attempt),
-        purpose="precreate",
-        read=lambda body, who: read_precreate(body, who=who, out_trade_no=attempt.out_trade_no),
-        finish=lambda result: _after_precreate(attempt, result),
+        request_of(attempt, buyer),
+        purpose=purpose,
+        read=lambda body, who: read(body, who=who, out_trade_no=attempt.out_trade_no),
+        finish=lambda result: _after(attempt, purpose, result),
         deadline_s=settings.PAYMENTS["page_deadline_s"],
     )
 
 
-def _after_precreate(attempt: Transaction, result: Done[str] | CertainlyNot | Unknown) -> None:
+def _after(attempt: Transaction, purpose: str, result: Done[str] | CertainlyNot | Unknown) -> None:
     soon = database_now() + timedelta(seconds=settings.PAYMENTS["ask_again_s"])
     match result:
-        case Done(qr_code):
+        case Done(qr_code) if purpose == "precreate":
             present(attempt, qr_code=qr_code)
+        case Done(trade_no) if not Transaction.objects.filter(trade_no=trade_no).exclude(pk=attempt.pk).exists():
+            present(attempt, trade_no=trade_no)
         case CertainlyNot(next=Next.REPEAT):
             Transaction.objects.check_by(attempt.pk, when=soon)
         case CertainlyNot(code, sub_code, following) if following in (Next.TELL_BUYER, Next.ALERT):
-            _refused(attempt, f"{code} {sub_code}", alert=following is Next.ALERT)
-        case CertainlyNot() | Unknown():
+            _refused(attempt, purpose, f"{code} {sub_code}", alert=following is Next.ALERT)
+        case Done() | CertainlyNot() | Unknown():
             Transaction.objects.mark_in_doubt(attempt.pk, next_check_at=soon)
 
 
-def present(attempt: Transaction, *, qr_code: str) -> None:
+def present(attempt: Transaction, *, qr_code: str = "", trade_no: str | None = None) -> None:
     """Alipay has taken it: the buyer can pay it. In the caller's commit."""
     Order.objects.locked(attempt.order_id)
     now = database_now()
     watched = now + timedelta(seconds=settings.PAYMENTS["ladder_s"][0])
-    if Transaction.objects.mark_presented(attempt.pk, qr_code=qr_code, next_check_at=watched, now=now):
+    if Transaction.objects.mark_presented(
+        attempt.pk, qr_code=qr_code, trade_no=trade_no, next_check_at=watched, now=now
+    ):
         AuditEvent.objects.add(attempt, "presented", actor="gateway", state=Transaction.State.PRESENTED)
 
 
-def _refused(attempt: Transaction, code: str, *, alert: bool) -> None:
+def _refused(attempt: Transaction, purpose: str, code: str, *, alert: bool) -> None:
     """Alipay would not take it, so no trade can come of this number."""
     Order.objects.locked(attempt.order_id)
     if Transaction.objects.mark_refused(attempt.pk, now=database_now()):
@@ -154,33 +150,10 @@ def _refused(attempt: Transaction, code: str, *, alert: bool) -> None:
     if alert:
         Case.objects.open_once(
             Case.Kind.REFUSED_CALL,
-            f"precreate:{code}",
+            f"{purpose}:{code}",
             evidence=f"transaction:{attempt.pk}",
             number=attempt.out_trade_no,
         )
-
-
-def _request(attempt: Transaction) -> requests.Request:
-    """What Alipay is asked for this attempt; the same words every time, for a repeat with others is refused."""
-    order = attempt.order
-    assert order is not None, "attempts are made for orders"
-    common = {
-        "out_trade_no": attempt.out_trade_no,
-        "total": Money(attempt.amount_fen),
-        "title": order.title,
-        "time_expire": attempt.time_expire,
-        "notify_url": _absolute("payments:notify"),
-    }
-    back = _absolute("payments:return", order.token)
-    if attempt.scene == Scene.QR:
-        return requests.precreate(**common, product_code=settings.PAYMENTS["precreate_product_code"])
-    if attempt.scene == Scene.WAP:
-        return requests.wap_pay(**common, return_url=back, quit_url=back)
-    return requests.page_pay(**common, return_url=back)
-
-
-def _absolute(name: str, *args: str) -> str:
-    return str(settings.SITE_URL) + reverse(name, args=args)
 
 
 def new_number(now: datetime) -> str:

@@ -15,9 +15,10 @@ from payments.drawing import draw_png, draw_svg
 from payments.errors import OrderRefused
 from payments.models import Order, Transaction
 from payments.queries.paying import Paying, PayState
+from payments.services.attempt_requests import pay_address
 from payments.services.check_payment import check_payment
 from payments.services.extend_order import extend_order
-from payments.services.start_payment import pay_address, start_payment
+from payments.services.start_payment import start_payment
 from payments.services.watch import watch
 from payments.views.browsers import App, app_of, is_elsewhere, note_start
 from payments.views.private import private

@@ -10,7 +10,8 @@ import structlog
 
 from config.logs import HIDDEN, configure_logging, hide
 from payments.models import Transaction
-from payments.services.start_payment import pay_address, start_payment
+from payments.services.attempt_requests import pay_address
+from payments.services.start_payment import start_payment
 
 PRIVATE = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----"
 

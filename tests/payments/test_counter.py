@@ -25,7 +25,7 @@ from payments.queries.till import Charge, ChargeState, charge, till
 from payments.sandbox.alipay import Refused
 from payments.sandbox.barcodes import Outcome, new_code
 from payments.services import poll, sweep
-from payments.services.charge_barcode import Sale, charge_barcode
+from payments.services.charge_barcode import Counter, Sale, charge_barcode
 from payments.services.close import close_due
 from payments.services.receive_notice import receive_notice
 from payments.services.relay_outbox import relay_outbox
@@ -44,9 +44,9 @@ def mei(db) -> User:
 def scan(connected, mei):
     """A buyer's code is scanned at Mei's till."""
 
-    def scan(outcome: Outcome = Outcome.PAYS, fen: int = 8880, **more) -> Transaction:
+    def scan(outcome: Outcome = Outcome.PAYS, fen: int = 8880, cashier: User = mei, **more) -> Transaction:
         words = {
-            "what": Sale(Money(fen), "柜台", "en"), "auth_code": new_code(outcome, CHANCE), "cashier": mei,
+            "what": Sale(Money(fen), "柜台", "en"), "auth_code": new_code(outcome, CHANCE), "counter": Counter.of(cashier),
             "key": f"k{CHANCE.random()}", **more,
         }  # fmt: skip
         return charge_barcode(words.pop("what"), **words)

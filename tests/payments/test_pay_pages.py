@@ -490,7 +490,7 @@ def test_a_genuine_return_of_a_cheap_order_does_nothing_for_a_dear_one(client, s
     dear = start_payment(shop_order, scene=Scene.PAGE, actor="test")
     trade = twin.site.alipay.book.trades
     client.get("/")
-    from payments.services.start_payment import pay_address  # noqa: PLC0415  # beside its use
+    from payments.services.attempt_requests import pay_address  # noqa: PLC0415  # beside its use
 
     twin.control("pay", url=pay_address(attempt))
     genuine = signed_return(twin.site.alipay, trade[attempt.out_trade_no], database_now())
@@ -515,7 +515,7 @@ def test_the_return_in_another_browser_shows_no_personal_detail(client, merchant
 @pytest.mark.rows("R04")
 def test_a_genuine_return_is_kept_and_believed_only_by_asking(client, shop_order, twin):
     attempt = start_payment(shop_order, scene=Scene.PAGE, actor="test")
-    from payments.services.start_payment import pay_address  # noqa: PLC0415  # beside its use
+    from payments.services.attempt_requests import pay_address  # noqa: PLC0415  # beside its use
 
     twin.control("scan", url=pay_address(attempt))
     unpaid = signed_return(twin.site.alipay, twin.site.alipay.book.trades[attempt.out_trade_no], database_now())

@@ -13,7 +13,8 @@ from payments.errors import NotPayable, TooLittleTime
 from payments.models import AuditEvent, Case, GatewayCall, MerchantAccount, Order, Transaction
 from payments.models.clock import database_now
 from payments.services import ask, poll
-from payments.services.start_payment import pay_address, resume, start_payment
+from payments.services.attempt_requests import pay_address
+from payments.services.start_payment import resume, start_payment
 from tests.conftest import beijing, make_merchant
 
 Scene, State = Transaction.Scene, Transaction.State

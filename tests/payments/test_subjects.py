@@ -7,7 +7,8 @@ import pytest
 
 from payments.alipay.requests import safe_subject
 from payments.models import Transaction
-from payments.services.start_payment import pay_address, start_payment
+from payments.services.attempt_requests import pay_address
+from payments.services.start_payment import start_payment
 
 SIGNS = [
     "&",

@@ -18,7 +18,8 @@ from config.local.stack import answers, free_port
 from payments.models import Transaction
 from payments.models.clock import database_now
 from payments.sandbox.notices import signed_return
-from payments.services.start_payment import pay_address, start_payment
+from payments.services.attempt_requests import pay_address
+from payments.services.start_payment import start_payment
 from tests.conftest import Twin, wait_until
 
 

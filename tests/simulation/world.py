@@ -27,14 +27,15 @@ from payments.sandbox.alipay import Alipay, Refused
 from payments.sandbox.book import Book, Delivery, Trade
 from payments.sandbox.notices import announce, notice_of, signed_notice, signed_return
 from payments.services import receive_notice as receiving
+from payments.services.attempt_requests import pay_address
 from payments.services.cancel_order import cancel_order
-from payments.services.charge_barcode import Sale, charge_barcode
+from payments.services.charge_barcode import Counter, Sale, charge_barcode
 from payments.services.check_payment import check_payment
 from payments.services.extend_order import extend_order
 from payments.services.receive_return import receive_return
 from payments.services.record_payment import record_payment
 from payments.services.refund import approve_refund, reject_refund, request_refund
-from payments.services.start_payment import pay_address, start_payment
+from payments.services.start_payment import start_payment
 from payments.services.watch import watch
 from payments.views.alipay import notify
 from tests.simulation.dying import Death, survive
@@ -127,7 +128,9 @@ class World:
     def charge(self, code: str, fen: int = 12_800) -> str:
         """Staff scan a code at the counter; the same key however often it is pressed."""
         cashier, _ = User.objects.get_or_create(email="till@shop.example", is_staff=True)
-        return charge_barcode(Sale(Money(fen), "茶", "zh-hans"), auth_code=code, cashier=cashier, key="till").state
+        return charge_barcode(
+            Sale(Money(fen), "茶", "zh-hans"), auth_code=code, counter=Counter.of(cashier), key="till"
+        ).state
 
     def look(self, order: Order) -> object:
         seen = watch(order.token)

@@ -14,8 +14,9 @@ from payments.errors import BadKey, InvalidAmount, OrderRefused
 from payments.models import Transaction
 from payments.models.clock import database_now
 from payments.money import Money
+from payments.services.attempt_requests import pay_address
 from payments.services.place_order import Line, place_order
-from payments.services.start_payment import pay_address, start_payment
+from payments.services.start_payment import start_payment
 
 
 class Command(BaseCommand):
