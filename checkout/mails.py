@@ -17,6 +17,7 @@ from checkout.services.accounts import ticket_for
 from checkout.services.stock_alerts import address_in
 from payments.models import Order, Refund, User
 from payments.queries.paying import PayState, paying
+from payments.queries.refunds_told import was_promised
 from payments.services.people import told_of
 
 
@@ -97,7 +98,7 @@ def send_extra(message: dict[str, Any]) -> None:
 def send_refund_news(message: dict[str, Any]) -> None:
     """How a refund stands: request received, agreed, not agreed, sent back. What the robots return, `send_extra` tells.
 
-    A buyer who did not ask hears nothing of what staff refuse each other.
+    A buyer who did not ask hears nothing of what staff refuse each other, but of what was promised and then stopped.
 
     message  payload of "refund.requested", "refund.approved", "refund.rejected", "refund.succeeded": order_id, refund_id
     """
@@ -105,7 +106,7 @@ def send_refund_news(message: dict[str, Any]) -> None:
     order, news = refund.transaction.order, message["dedupe_key"].split(":")[0].removeprefix("refund.")
     if order is None or refund.origin == Refund.Origin.ROBOT:
         return
-    if news == "rejected" and refund.origin != Refund.Origin.BUYER:
+    if news == "rejected" and not (refund.origin == Refund.Origin.BUYER or was_promised(refund)):
         return
     mail = _about(order, "refund", message, page="checkout:order", refund=refund, news=news, why=message.get("why", ""))
     if mail is not None:

@@ -336,6 +336,7 @@ INVARIANTS = [
     "payments.queries.rules.trail.RULES",
     "payments.queries.rules.messages.RULES",
     "payments.queries.rules.bills.RULES",
+    "payments.queries.rules.batches.RULES",
     "checkout.queries.invariants.RULES",
 ]
 # Tables whose rows tell about an order, by an indexed order_id: a shorter run looks at the orders of rows written since.

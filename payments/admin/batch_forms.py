@@ -82,5 +82,11 @@ class ConfirmForm(forms.Form):
         return typed
 
 
+class StopForm(forms.Form):
+    why = forms.CharField(
+        label=_("why"), max_length=200, help_text=_("Buyers who were told that money is on its way read it."),
+    )  # fmt: skip
+
+
 def _numbers(text: str) -> list[int]:
     return [int(each) for each in text.split(",") if each.isascii() and each.isdigit() and len(each) < 19]

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin.batch_forms import ConfirmForm, PlanForm
+from payments.admin.batch_forms import ConfirmForm, PlanForm, StopForm
 from payments.admin.columns import ReadOnlyAdmin, amount
 from payments.errors import (
     NotAllowed,
@@ -29,7 +29,7 @@ from payments.models import AuditEvent, Order, Refund, RefundBatch, RefundBatchI
 from payments.money import Money
 from payments.queries.people import names
 from payments.queries.refund_batches import Progress, holding, progress
-from payments.services.bulk_refund import approve_batch, confirm_batch
+from payments.services.bulk_refund import approve_batch, confirm_batch, may_stop, stop_batch
 from payments.services.plan_batch import MOST, plan_batch
 
 Item, State = RefundBatchItem.State, RefundBatch.State
@@ -53,6 +53,7 @@ class RefundBatchAdmin(ReadOnlyAdmin):
             "plan": "plan/",
             "confirm": "<int:pk>/confirm/",
             "approve": "<int:pk>/approve/",
+            "stop": "<int:pk>/stop/",
             "news": "<int:pk>/news/",
         }
         doors = [
@@ -146,6 +147,24 @@ class RefundBatchAdmin(ReadOnlyAdmin):
             messages.info(request, gettext("Nothing of it waits for approval now; nothing was changed."))
         return _to(batch)
 
+    def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Who asked stops it, or a colleague does not agree to the whole. What has left is followed to its end."""
+        batch = _found(pk)
+        if request.method != "POST":
+            return _to(batch)
+        assert isinstance(request.user, User), "the front door let nobody else in"
+        if not may_stop(batch, request.user):
+            raise PermissionDenied
+        form = StopForm(request.POST)
+        if not form.is_valid():
+            return self._page(request, batch, stop=form, status=400)
+        try:
+            stop_batch(batch, person=request.user, why=form.cleaned_data["why"])
+            messages.success(request, gettext("Stopped. What has not left for Alipay is taken back now."))
+        except NotWaiting:
+            messages.info(request, gettext("Nothing of it is left to stop; nothing was changed."))
+        return _to(batch)
+
     def news(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How far it is, for a page that is open. The page is loaded anew where the state has changed."""
         batch = _found(pk)
@@ -156,8 +175,11 @@ class RefundBatchAdmin(ReadOnlyAdmin):
         answer["Cache-Control"], answer["X-State"] = "no-store", _stage(batch, far)
         return answer
 
-    def _page(self, request: HttpRequest, batch: RefundBatch, *, form: Any = None, status: int = 200) -> HttpResponse:
+    def _page(
+        self, request: HttpRequest, batch: RefundBatch, *, form: Any = None, stop: Any = None, status: int = 200
+    ) -> HttpResponse:
         steps, user, far = list(AuditEvent.objects.about(batch)), request.user, progress(batch)
+        assert isinstance(user, User), "the front door let nobody else in"
         own = batch.requested_by_id == user.pk
         shown = request.GET.get("show", "")
         items = batch.items.select_related("order", "refund").order_by("pk")
@@ -170,13 +192,14 @@ class RefundBatchAdmin(ReadOnlyAdmin):
             "tabs": _tabs(far), "page": Paginator(items, PER_PAGE).get_page(request.GET.get("p")),
             "form": form or ConfirmForm(total=batch.total), "is_own": own, "news_every": NEWS_EVERY_MS,
             "may_confirm": own and may_plan(request), "at_work": batch.state in RefundBatch.AT_WORK,
-            "may_approve": isinstance(user, User) and user.has_perm("payments.approve_refund"),
+            "may_approve": user.has_perm("payments.approve_refund"), "stop": stop or StopForm(),
+            "may_stop": batch.state in RefundBatch.UNDER_WAY and far.unsent.orders and may_stop(batch, user),
         }, status=status)  # fmt: skip
 
 
 def _stage(batch: RefundBatch, far: Progress) -> str:
     """What an open page follows: the batch's state, or "returning" while its money is on the way."""
-    return "returning" if batch.state == RefundBatch.State.ASKED and far.on_their_way.orders else batch.state
+    return "returning" if batch.state not in RefundBatch.AT_WORK and far.on_their_way.orders else batch.state
 
 
 def may_plan(request: HttpRequest) -> bool:
@@ -205,7 +228,7 @@ def _tabs(far: Any) -> list[tuple[str, Any, int]]:
 
 
 def _found(pk: int) -> RefundBatch:
-    return get_object_or_404(RefundBatch.objects.select_related("requested_by", "approved_by"), pk=pk)
+    return get_object_or_404(RefundBatch.objects.select_related(*RefundBatch.PEOPLE), pk=pk)
 
 
 def _to(batch: RefundBatch) -> HttpResponseRedirect:

@@ -22,7 +22,7 @@ from payments.money import Money
 class RefundBatchQuerySet(models.QuerySet["RefundBatch"]):
     def claim_due(self, *, now: datetime, lease: timedelta) -> "RefundBatch | None":
         """Take the batch that has waited longest; after `lease` another may go on with it. None where none is due."""
-        due = self.filter(due_at__lte=now).order_by("due_at").select_related("requested_by", "approved_by").first()
+        due = self.filter(due_at__lte=now).order_by("due_at").select_related(*RefundBatch.PEOPLE).first()
         if due is None or not self.filter(pk=due.pk, due_at=due.due_at).update(due_at=now + lease):
             return None
         return due
@@ -59,6 +59,19 @@ class RefundBatchQuerySet(models.QuerySet["RefundBatch"]):
         )
         return moved == 1
 
+    def mark_stopping(self, batch_id: int, *, person_id: int, why: str, now: datetime) -> bool:
+        """Nothing more of it leaves from here on. False for one that was never confirmed, or is stopped already."""
+        moved = self.filter(pk=batch_id, state__in=RefundBatch.UNDER_WAY).update(
+            state=RefundBatch.State.STOPPING, stopped_by=person_id, stopped_at=now, stop_reason=why, due_at=now
+        )
+        return moved == 1
+
+    def mark_stopped(self, batch_id: int) -> bool:
+        moved = self.filter(pk=batch_id, state=RefundBatch.State.STOPPING).update(
+            state=RefundBatch.State.STOPPED, due_at=None
+        )
+        return moved == 1
+
 
 class RefundBatch(models.Model):
     class State(models.TextChoices):
@@ -67,12 +80,16 @@ class RefundBatch(models.Model):
         ASKED = "asked", _("asked for")
         APPROVING = "approving", _("approving")
         APPROVED = "approved", _("approved as a whole")
+        STOPPING = "stopping", _("stopping")
+        STOPPED = "stopped", _("stopped")
 
     class Scope(models.TextChoices):
         WHOLE = "whole", _("all that is left of each order")
         GOODS = "goods", _("only the lines of these goods")
 
-    AT_WORK = (State.ASKING, State.APPROVING)
+    AT_WORK = (State.ASKING, State.APPROVING, State.STOPPING)
+    PEOPLE = ("requested_by", "approved_by", "stopped_by")
+    UNDER_WAY = (State.ASKING, State.ASKED, State.APPROVING, State.APPROVED)
 
     requested_by = internal(
         models.ForeignKey(
@@ -86,6 +103,12 @@ class RefundBatch(models.Model):
         )
     )  # fmt: skip
     state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT))
+    stopped_by = internal(
+        models.ForeignKey(
+            settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", db_index=False,
+            verbose_name=_("stopped by"),
+        )
+    )  # fmt: skip
     scope = internal(models.CharField(_("how much"), max_length=8, choices=Scope))
     reason_code = internal(models.CharField(_("kind of reason"), max_length=16, choices=Refund.Reason))
     note = internal(models.CharField(_("note"), max_length=200, blank=True, default=""))
@@ -98,6 +121,10 @@ class RefundBatch(models.Model):
     confirmed_at = internal(models.DateTimeField(_("confirmed"), null=True, blank=True))
     approved_at = internal(models.DateTimeField(_("approved"), null=True, blank=True))
     due_at = internal(models.DateTimeField(_("goes on"), null=True, blank=True))
+    stopped_at = internal(models.DateTimeField(_("stopped"), null=True, blank=True))
+    stop_reason = internal(
+        models.CharField(_("why it was stopped"), max_length=200, blank=True, db_default="", default="")
+    )
 
     objects: ClassVar[RefundBatchQuerySet] = RefundBatchQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
 
@@ -109,9 +136,15 @@ class RefundBatch(models.Model):
             check("refund_batch_approved_by_another", "approved_by_id <> requested_by_id"),
             check("refund_batch_confirmed_once", "(confirmed_at IS NULL) = (state = 'draft')"),
             check(
-                "refund_batch_approved_by_one", "(approved_by_id IS NULL) = (state NOT IN ('approving', 'approved'))"
+                "refund_batch_approved_by_one",
+                "state IN ('stopping', 'stopped') OR (approved_by_id IS NULL) = (state NOT IN ('approving', 'approved'))",
             ),
-            check("refund_batch_due_at_work", "(due_at IS NULL) = (state NOT IN ('asking', 'approving'))"),
+            check("refund_batch_due_at_work", "(due_at IS NULL) = (state NOT IN ('asking', 'approving', 'stopping'))"),
+            check(
+                "refund_batch_stopped_by_one_with_a_reason",
+                "num_nulls(stopped_by_id, stopped_at, nullif(stop_reason, ''))"
+                " = CASE WHEN state IN ('stopping', 'stopped') THEN 0 ELSE 3 END",
+            ),
             check("refund_batch_of_something", "orders >= 0 AND total_fen >= orders"),
         )
         indexes = (models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="refund_batch_due"),)
@@ -134,6 +167,11 @@ class RefundBatchItemQuerySet(models.QuerySet["RefundBatchItem"]):
         planned = self.filter(pk=item_id, state=RefundBatchItem.State.PLANNED)
         return planned.update(state=RefundBatchItem.State.REFUSED, why=why) == 1
 
+    def mark_stopped(self, batch: RefundBatch) -> int:
+        """None of those that are still planned will be asked for. Returns how many they were."""
+        planned = self.filter(batch=batch, state=RefundBatchItem.State.PLANNED)
+        return planned.update(state=RefundBatchItem.State.REFUSED, why=RefundBatchItem.Why.STOPPED)
+
 
 class RefundBatchItem(models.Model):
     """What a batch wants of one order, as it stood when the batch was planned; then what came of it."""
@@ -154,6 +192,7 @@ class RefundBatchItem(models.Model):
         MOVED = "moved", _("somebody refunded meanwhile")
         NOT_ALLOWED = "not_allowed", _("who confirmed may no longer ask for refunds")
         REFUSED = "refused", _("no longer refundable")
+        STOPPED = "stopped", _("the bulk refund was stopped before")
 
     batch = internal(models.ForeignKey(RefundBatch, models.PROTECT, related_name="items", db_index=False))
     order = internal(models.ForeignKey("payments.Order", models.PROTECT, related_name="+"))

@@ -26,6 +26,8 @@ MOVES: dict[str, Moves] = {
     "refundbatch": frozenset({
         ("", "draft"), ("draft", "asking"), ("asking", "asked"), ("asked", "approving"), ("approving", "approved"),
         ("approving", "asked"),  # its approver may no longer approve: another must
+        ("asking", "stopping"), ("asked", "stopping"), ("approving", "stopping"), ("approved", "stopping"),
+        ("stopping", "stopped"),
     }),
     "case": frozenset({
         ("", "open"), ("open", "assigned"), ("assigned", "open"), ("open", "resolved"), ("open", "written_off"),
@@ -45,7 +47,7 @@ MOVES: dict[str, Moves] = {
 ENDS = {
     "order": ("refunded",),
     "refund": ("succeeded", "failed", "rejected", "lapsed"),
-    "refundbatch": ("approved",),
+    "refundbatch": ("stopped",),
     "case": ("resolved", "written_off"),
     "billday": ("closed",),
     "billfile": ("imported",),

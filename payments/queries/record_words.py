@@ -12,6 +12,7 @@ ACTIONS = {
     "partly_refunded": _("partly refunded"), "refunded": _("wholly refunded"), "reopened": _("open again for late money"),
     "discovered": _("found at Alipay"), "planned": _("planned"), "confirmed": _("confirmed by its total"),
     "all_asked": _("all asked for"), "approval_given": _("approved as a whole"), "all_approved": _("all approvals done"),
+    "stop_asked": _("stopped"), "all_stopped": _("all that had not left was taken back"),
     "approval_ended": _("approval stopped: this person may no longer approve"), "api_client_added": _("connected"),
     "api_client_changed": _("changed what it may do"), "api_key_made": _("key made"), "api_key_revoked": _("key revoked"),
     "order.sent": _("goods sent"), "delivered": _("goods arrived"), "extended": _("kept longer for the buyer"),
@@ -35,7 +36,10 @@ CASE_NOTES = {
     "answered": _("it answered"), "soon": _("within seconds"), "lately": _("it was asked a moment before"),
     "nothing": _("nothing is undecided"),
 }  # fmt: skip
-EVIDENCE = {"not decided in time": _("nobody decided in time")}  # what stands there in words, as records keep it
+EVIDENCE = {  # what stands there in words, as records keep it
+    "not decided in time": _("nobody decided in time"),
+    "its bulk refund was stopped": _("its bulk refund was stopped"),
+}
 SUBJECTS = {
     "transaction": _("payment"), "order": _("order"), "refund": _("refund"), "billday": _("bill day"),
     "call": _("call to Alipay"), "follow_up": _("follow-up"), "webhook_delivery": _("webhook delivery"),

@@ -34,15 +34,29 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Every order of a batch stands in one of these; `ended` are refunds that moved no money."""
+    """Every order of a batch stands in one of these.
+
+    leaving  approved, and not sent to Alipay yet; `sent` are there, or in doubt
+    ended    refunds that moved no money
+    """
 
     planned: Part
     left_out: Part
     refused: Part
     waiting: Part
-    on_their_way: Part
+    leaving: Part
+    sent: Part
     back: Part
     ended: Part
+
+    @property
+    def on_their_way(self) -> Part:
+        return _sum(self.leaving, self.sent)
+
+    @property
+    def unsent(self) -> Part:
+        """What can still be taken back."""
+        return _sum(self.planned, self.waiting, self.leaving)
 
     @property
     def asked(self) -> int:
@@ -57,8 +71,12 @@ class Progress:
         return self.looked_at + self.planned.orders
 
 
+def _sum(*parts: Part) -> Part:
+    return Part(sum(part.orders for part in parts), sum(part.fen for part in parts))
+
+
 STANDS = {
-    State.REQUESTED: "waiting", State.APPROVED: "on_their_way", State.SENT: "on_their_way", State.SUCCEEDED: "back",
+    State.REQUESTED: "waiting", State.APPROVED: "leaving", State.SENT: "sent", State.SUCCEEDED: "back",
     State.FAILED: "ended", State.REJECTED: "ended", State.LAPSED: "ended",
 }  # fmt: skip
 

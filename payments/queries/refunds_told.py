@@ -23,6 +23,7 @@ class Says(StrEnum):
 SAYS = {
     State.REQUESTED: Says.REQUESTED, State.APPROVED: Says.ON_ITS_WAY, State.SENT: Says.ON_ITS_WAY,
     State.SUCCEEDED: Says.BACK, State.FAILED: Says.NOT_SENT, State.REJECTED: Says.NOT_AGREED,
+    State.LAPSED: Says.NOT_AGREED,
 }  # fmt: skip
 
 
@@ -46,12 +47,19 @@ def refunds_told(order: Order) -> list[Told]:
     """Refunds of the payment that pays this order, in the order they were asked for. One query, none for unpaid orders."""
     if order.paid_by_id is None:
         return []
-    known = Refund.objects.filter(transaction_id=order.paid_by_id).exclude(state=State.LAPSED).order_by("pk")
-    return [
-        _told(refund)
-        for refund in known
-        if refund.origin == Refund.Origin.BUYER or refund.state not in OF_THE_BUYER_ALONE
-    ]
+    known = Refund.objects.filter(transaction_id=order.paid_by_id).order_by("pk")
+    return [_told(refund) for refund in known if _concerns_the_buyer(refund)]
+
+
+def was_promised(refund: Refund) -> bool:
+    """A person agreed to it, and the buyer was told so. What a rule lets go is told when it is back."""
+    return refund.approver.startswith("staff:")
+
+
+def _concerns_the_buyer(refund: Refund) -> bool:
+    if refund.state == State.LAPSED:
+        return was_promised(refund)
+    return refund.origin == Refund.Origin.BUYER or refund.state not in OF_THE_BUYER_ALONE
 
 
 def _told(refund: Refund) -> Told:

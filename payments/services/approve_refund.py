@@ -29,6 +29,7 @@ from payments.services import second_factor
 from payments.services.refund import approve_refund, lapse_refund, lock, reject_refund, request_refund
 
 ALONE = "rule:small"
+STOPPED = "its bulk refund was stopped"
 Reason = Refund.Reason
 
 
@@ -125,6 +126,20 @@ def reject(refund: Refund, *, person: User, why: str) -> None:
         if not reject_refund(refund, actor=actor(person), why=why.strip()):
             raise NotWaiting("it is decided already")
         _tell(refund, "refund.rejected", why=why.strip()[:200])
+
+
+def withdraw(refund: Refund, *, person: User, why: str) -> bool:
+    """Take back a refund that has not left: a request of another's is not agreed, all else lapses. True for who did it.
+
+    A buyer who was told that it is on its way hears why it is not. The caller knows that this person may.
+    """
+    who = actor(person)
+    with transaction.atomic():
+        ended = refund.requester != who and reject_refund(refund, actor=who, why=why)
+        if not ended and not lapse_refund(refund, actor=who, evidence=STOPPED, why=why):
+            return False
+        _tell(refund, "refund.rejected", why=why)
+    return True
 
 
 def lapse_requests(*, limit: int) -> int:

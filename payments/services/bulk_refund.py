@@ -16,8 +16,8 @@ from payments.errors import NotAllowed, NotWaiting, RefundableMoved, RefundRefus
 from payments.models import AuditEvent, Refund, RefundBatch, RefundBatchItem, User
 from payments.models.clock import database_now
 from payments.money import Money
-from payments.queries.refund_batches import waiting_fen
-from payments.services.approve_refund import actor, ask_as_staff, check_approver, word_of
+from payments.queries.refund_batches import progress, waiting_fen
+from payments.services.approve_refund import actor, ask_as_staff, check_approver, withdraw, word_of
 
 logger = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=60)
@@ -65,6 +65,34 @@ def approve_batch(batch: RefundBatch, *, person: User, session: SessionBase, see
         AuditEvent.objects.add(batch, "approval_given", actor=actor(person), state=State.APPROVING, fen=now_fen)
 
 
+def stop_batch(batch: RefundBatch, *, person: User, why: str) -> None:
+    """Take back all of a batch that has not left for Alipay: by who asked for it, or by who may approve and does not agree.
+
+    What has left is followed to its end as every refund is.
+    why  compulsory; a buyer who was told that money is on its way reads it
+
+    Raises NotAllowed, RefundRefused (no reason), NotWaiting (nothing is left to take back).
+    """
+    if not may_stop(batch, person):
+        raise NotAllowed("a bulk refund is stopped by who asked for it, or by who may approve it")
+    if not why.strip():
+        raise RefundRefused("stopping needs a reason")
+    with transaction.atomic():
+        words = why.strip()[:200]
+        moved = RefundBatch.objects.mark_stopping(batch.pk, person_id=person.pk, why=words, now=database_now())
+        left = progress(batch).unsent
+        if not moved or not left.orders:
+            raise NotWaiting("nothing of this bulk refund is left to take back")
+        AuditEvent.objects.add(
+            batch, "stop_asked", actor=actor(person), state=State.STOPPING, orders=left.orders, fen=left.fen
+        )
+
+
+def may_stop(batch: RefundBatch, person: User) -> bool:
+    own = batch.requested_by_id == person.pk and person.has_perm("payments.request_bulk_refund")
+    return own or person.has_perm("payments.approve_refund")
+
+
 def go_on(*, seconds: float = 20.0) -> int:
     """Claim a batch that is due and work on it for about so long. Safe to run twice, beside itself, or never.
 
@@ -73,14 +101,13 @@ def go_on(*, seconds: float = 20.0) -> int:
     batch = RefundBatch.objects.claim_due(now=database_now(), lease=LEASE)
     if batch is None:
         return 0
-    work = _ask if batch.state == State.ASKING else _approve
-    return work(batch, time.monotonic() + seconds)
+    return WORK[State(batch.state)](batch, time.monotonic() + seconds)
 
 
 def _ask(batch: RefundBatch, until: float) -> int:
     planned = batch.items.filter(state=RefundBatchItem.State.PLANNED)
     some = planned.select_related("order__paid_by").order_by("pk")[:CHUNK]
-    looked, held_up = _each(list(some), lambda item: _ask_one(item, batch), until)
+    looked, held_up = _each(batch, list(some), lambda item: _ask_one(item, batch), until)
     if planned.exists():
         _later(batch, held_up=held_up)
         return looked
@@ -122,7 +149,7 @@ def _approve(batch: RefundBatch, until: float) -> int:
     waiting = batch.items.filter(refund__state=Refund.State.REQUESTED, refund__lapses_at__gt=database_now())
     some = waiting.select_related("refund__transaction").order_by("pk")[:CHUNK]
     try:
-        looked, held_up = _each(list(some), lambda item: _approve_one(item, person), until)
+        looked, held_up = _each(batch, list(some), lambda item: _approve_one(item, person), until)
     except NotAllowed:
         with transaction.atomic():
             if RefundBatch.objects.mark_asked(batch.pk):
@@ -145,11 +172,44 @@ def _approve_one(item: RefundBatchItem, person: User) -> None:
         return  # a colleague decided about this one alone, or it lapsed
 
 
-def _each(items: list[RefundBatchItem], step: Callable[[RefundBatchItem], None], until: float) -> tuple[int, bool]:
-    """Take the step for each while there is time. Returns how many were taken, and whether one was held up."""
+def _stop(batch: RefundBatch, until: float) -> int:
+    """What is planned is not asked for, and what was asked for is taken back unless it has left.
+
+    A worker that still asks or approves beside this one moves a row that is looked at again here before the end is said.
+    """
+    person = batch.stopped_by
+    assert person is not None, "the database: a batch is stopped by one"
+    looked = RefundBatchItem.objects.mark_stopped(batch)
+    unsent = batch.items.filter(refund__state__in=(Refund.State.REQUESTED, Refund.State.APPROVED))
+    some = unsent.select_related("refund__transaction").order_by("pk")[:CHUNK]
+    taken, held_up = _each(batch, list(some), lambda item: _withdraw_one(item, person, batch.stop_reason), until)
+    if unsent.exists():
+        _later(batch, held_up=held_up)
+        return looked + taken
+    with transaction.atomic():
+        if RefundBatch.objects.mark_stopped(batch.pk):
+            AuditEvent.objects.add(batch, "all_stopped", actor="refunds", state=State.STOPPED)
+    return looked + taken
+
+
+def _withdraw_one(item: RefundBatchItem, person: User, why: str) -> None:
+    assert item.refund is not None, "asked for"
+    withdraw(item.refund, person=person, why=why)
+
+
+WORK = {State.ASKING: _ask, State.APPROVING: _approve, State.STOPPING: _stop}
+
+
+def _each(
+    batch: RefundBatch, items: list[RefundBatchItem], step: Callable[[RefundBatchItem], None], until: float
+) -> tuple[int, bool]:
+    """Take the step for each while there is time and the batch is as it was: nobody has stopped it.
+
+    Returns how many were taken, and whether one was held up.
+    """
     looked, held_up = 0, False
     for item in items:
-        if time.monotonic() > until:
+        if time.monotonic() > until or not RefundBatch.objects.filter(pk=batch.pk, state=batch.state).exists():
             break
         looked += 1
         try:

@@ -69,9 +69,12 @@ def reject_refund(refund: Refund, *, actor: str, why: str) -> bool:
     return _end_without_money(refund, State.REJECTED, actor=actor, evidence=why[:80], answer=why[:200])
 
 
-def lapse_refund(refund: Refund, *, actor: str, evidence: str = "not decided in time") -> bool:
-    """Withdraw a refund that has not left yet; its amount is free again. True for the one who did it."""
-    return _end_without_money(refund, State.LAPSED, actor=actor, evidence=evidence)
+def lapse_refund(refund: Refund, *, actor: str, evidence: str = "not decided in time", why: str = "") -> bool:
+    """Withdraw a refund that has not left yet; its amount is free again. True for the one who did it.
+
+    why  words for who asked
+    """
+    return _end_without_money(refund, State.LAPSED, actor=actor, evidence=evidence, answer=why[:200])
 
 
 def fail_refund(refund: Refund, *, actor: str, evidence: str, version: int | None = None) -> bool:

@@ -3,7 +3,7 @@
   "use strict";
   const far = document.getElementById("far");
   const said = document.getElementById("said");
-  if (!far || !["asking", "approving", "returning"].includes(far.dataset.state)) return;
+  if (!far || !["asking", "approving", "stopping", "returning"].includes(far.dataset.state)) return;
   const GIVE_UP_MS = 8000;
   const MOST_MS = 30000;
   const every = Number(far.dataset.every);

@@ -3,8 +3,9 @@
 import pytest
 from django.core import mail
 
-from payments.models import Refund, Transaction
+from payments.models import Refund, Transaction, User
 from payments.money import Money
+from payments.queries.refunds_told import refunds_told
 from payments.services import approve_refund as approval
 from payments.services.receive_notice import receive_notice
 from payments.services.refund import approve_refund, request_refund, settle_refund
@@ -54,6 +55,22 @@ def test_a_refusal_says_why(paid, why, words):
     (sent,) = mail.outbox
     assert words in sent.body
     assert sent.to == ["lin@example.com"]
+
+
+def test_who_was_told_that_money_is_coming_hears_why_it_is_not(paid):
+    refund = request_refund(paid, Money(30_00), requester="staff:1", origin=Refund.Origin.STAFF)
+    approve_refund(refund, approver="staff:7")
+    refund.refresh_from_db()
+    assert approval.withdraw(refund, person=User(pk=7), why="the wrong goods")
+
+    relay_outbox(limit=10)
+    (sent,) = mail.outbox
+    assert (
+        "It was stopped before it left, and nothing went back; please write to us. The reason: the wrong goods"
+        in sent.body
+    )
+    paid.refresh_from_db()
+    assert (refunds_told(paid.order)[0].says, paid.reserved_fen) == ("not_agreed", 0)
 
 
 def test_what_a_robot_returns_is_not_told_here(paid):

@@ -22,10 +22,11 @@ from payments.errors import (
 from payments.models import AuditEvent, Order, OutboxMessage, Refund, RefundBatch, RefundBatchItem, Transaction, User
 from payments.models.clock import database_now
 from payments.money import Money
+from payments.queries.invariants import check_invariants
 from payments.queries.refund_batches import holding, progress
 from payments.services import bulk_refund, plan_batch
 from payments.services.approve_refund import approve, ask_as_staff, reject
-from payments.services.bulk_refund import approve_batch, confirm_batch, go_on
+from payments.services.bulk_refund import approve_batch, confirm_batch, go_on, stop_batch
 from payments.services.place_order import Line, place_order
 from payments.services.receive_notice import receive_notice
 from payments.services.refund import fail_refund
@@ -284,6 +285,109 @@ def test_an_approver_who_loses_the_right_meanwhile_approves_no_more(shop, sell, 
     assert done(batch).state == State.APPROVED
 
 
+def part_left(*states: str) -> RefundBatch:
+    """What waits of the only batch is approved; then its refunds are brought to these states, in their order."""
+    for refund, state in zip(Refund.objects.order_by("pk"), states, strict=True):
+        steps = {"sent": ["approved", "sent"], "approved": ["approved"], "requested": []}[state]
+        for step in steps:
+            called = {"called_at": database_now(), "in_doubt": True} if step == "sent" else {}
+            Refund.objects.filter(pk=refund.pk).update(
+                state=step, approver="staff:9", approved_at=database_now(), **called
+            )
+    return RefundBatch.objects.get()
+
+
+@pytest.mark.rows("M12")
+def test_a_colleague_does_not_agree_to_the_whole_and_every_amount_is_free_again(shop, sell, hong, qian):
+    for _ in range(3):
+        sell(tea=150_00)
+    batch = done(confirmed(hong))
+    with pytest.raises(RefundRefused):
+        stop_batch(batch, person=qian, why="  ")
+    stop_batch(batch, person=qian, why="not our fault")
+    with pytest.raises(NotWaiting):
+        stop_batch(batch, person=qian, why="twice")
+    done(batch)
+
+    assert (batch.state, batch.stopped_by, batch.stop_reason) == (State.STOPPED, qian, "not our fault")
+    assert [*Refund.objects.values_list("state", "answer")] == [("rejected", "not our fault")] * 3
+    assert {*Transaction.objects.values_list("reserved_fen", flat=True)} == {0}
+    assert confirmed(hong).total == batch.total, "it can be asked for anew"
+    said = AuditEvent.objects.about(batch).values_list("action", "actor")
+    assert [*said][-2:] == [("stop_asked", f"staff:{qian.pk}"), ("all_stopped", "refunds")]
+
+
+@pytest.mark.rows("F07")
+def test_who_asked_stops_it_half_way_and_what_has_left_is_followed(shop, sell, hong, clocks):
+    for _ in range(4):
+        sell(tea=150_00)
+    batch = done(confirmed(hong))
+    part_left("sent", "approved", "requested", "requested")
+    stop_batch(batch, person=hong, why="another batch was meant")
+    done(batch)
+
+    assert [*Refund.objects.order_by("pk").values_list("state", flat=True)] == ["sent", "lapsed", "lapsed", "lapsed"]
+    assert (progress(batch).sent.orders, progress(batch).unsent.orders, batch.state) == (1, 0, State.STOPPED)
+    assert [*Transaction.objects.order_by("pk").values_list("reserved_fen", flat=True)] == [340_00, 0, 0, 0]
+    assert not Refund.objects.filter(state="lapsed", next_check_at__isnull=False).exists(), "none leaves later"
+    with pytest.raises(NotWaiting):
+        stop_batch(batch, person=hong, why="again")
+
+
+def test_a_batch_at_every_step_breaks_no_rule(shop, sell, hong, qian, fresh):
+    def holds(batch: RefundBatch) -> RefundBatch:
+        assert not [each.name for each in check_invariants() if each.hits and each.name == "I-36"]
+        return batch
+
+    for _ in range(3):
+        sell(tea=150_00)
+    batch = holds(plan(hong, Scope.GOODS))
+    confirm_batch(batch, person=hong, typed=batch.total)
+    holds(batch)
+    reject(holds(done(batch)).items.order_by("pk")[0].refund, person=qian, why="used")
+    approve_batch(batch, person=qian, session=fresh, seen=Money(600_00))
+    holds(batch)
+    stop_batch(holds(done(batch)), person=qian, why="x")
+    holds(batch)
+    assert holds(done(batch)).state == State.STOPPED
+
+
+def test_stopping_while_it_asks_leaves_the_rest_unasked(shop, sell, hong, monkeypatch):
+    for _ in range(3):
+        sell()
+    batch, asking = confirmed(hong), ask_as_staff
+
+    def stopped_meanwhile(*args: Any, **more: Any) -> Refund:
+        refund = asking(*args, **more)
+        stop_batch(batch, person=hong, why="wrong goods")
+        return refund
+
+    monkeypatch.setattr(bulk_refund, "ask_as_staff", stopped_meanwhile)
+    assert go_on() == 1, "the next one is not begun"
+    done(batch)
+
+    assert items(batch)[1:] == [("refused", Why.STOPPED, 140_00)] * 2
+    assert (batch.state, Refund.objects.get().state) == (State.STOPPED, "lapsed")
+
+
+def test_who_may_not_stops_nothing_and_what_is_over_is_not_stopped(shop, sell, hong, qian):
+    sell(tea=150_00)
+    draft = plan(hong)
+    with pytest.raises(NotWaiting):
+        stop_batch(draft, person=hong, why="x")
+    batch = done(confirmed(hong))
+    for other in (person("f@example.com", "finance"), person("s@example.com", "support")):
+        with pytest.raises(NotAllowed):
+            stop_batch(batch, person=other, why="x")
+    part_left_now = Refund.objects.filter(batch_item__batch=batch)
+    part_left_now.update(state="approved", approver="staff:9", approved_at=database_now())
+    part_left_now.update(state="sent", in_doubt=True, called_at=database_now())
+    with pytest.raises(NotWaiting):
+        stop_batch(batch, person=qian, why="x")
+    batch.refresh_from_db()
+    assert batch.state == State.ASKED
+
+
 def test_an_order_that_is_held_up_comes_again_and_stops_no_other(shop, sell, hong, monkeypatch):
     first, _second = sell(), sell()
     batch, asking = confirmed(hong), ask_as_staff
@@ -345,7 +449,8 @@ class TestCommitted:
         assert sorted(map(str, pressed)) == ["False", "False", "True"]
 
         planned = list(batch.items.select_related("order__paid_by").order_by("pk"))
-        together(*[lambda: bulk_refund._each(planned, partial(bulk_refund._ask_one, batch=batch), 2e9)] * 3)
+        batch.refresh_from_db()
+        together(*[lambda: bulk_refund._each(batch, planned, partial(bulk_refund._ask_one, batch=batch), 2e9)] * 3)
 
         assert Refund.objects.count() == 4
         assert [state for state, _, _ in items(batch)] == [Item.ASKED] * 4

@@ -169,6 +169,32 @@ def test_even_an_owner_is_refused_their_own_batch(orders):
     assert {*Refund.objects.values_list("state", flat=True)} == {"requested"}
 
 
+@pytest.mark.rows("M01", "M02")
+def test_it_is_stopped_with_a_reason_by_who_asked_or_who_may_approve(finance, approver, orders):
+    batch = confirmed(finance)
+    assert "停止这次批量退款" in finance.get(page(batch)).content.decode()
+    assert "不同意整批" in approver.get(page(batch)).content.decode()
+    for role in ("support", "cashier", "viewer"):
+        other = member(role)
+        assert other.post(page(batch, "stop/"), {"why": "x"}).status_code == 403, role
+        assert "stop/" not in other.get(page(batch)).content.decode()
+    assert approver.get(page(batch, "stop/")).status_code == 302
+    assert approver.post(page(batch, "stop/"), {"why": " "}).status_code == 400
+    batch.refresh_from_db()
+    assert batch.state == "asked"
+
+    approver.post(page(batch, "stop/"), {"why": "另有安排"})
+    again = finance.post(page(batch, "stop/"), {"why": "x"}, follow=True).content.decode()
+    assert "没有可以停止的" in again
+    assert finance.get(page(batch, "news/"))["X-State"] == "stopping"
+    while go_on():
+        pass
+    seen = finance.get(page(batch)).content.decode()
+    assert "另有安排" in seen
+    assert "已停止" in seen
+    assert {*Refund.objects.values_list("state", flat=True)} == {"rejected"}
+
+
 def test_progress_is_told_in_small_pieces_and_a_refund_leads_to_its_batch(finance, orders):
     planned(finance, paid_until="2026-12-31")
     batch = RefundBatch.objects.get()

@@ -16,9 +16,9 @@ MODELS: dict[str, Any] = {
     "order": Order, "transaction": Transaction, "refund": Refund, "case": Case, "billday": BillDay, "billfile": BillFile,
     "difference": Difference, "refundbatch": RefundBatch,
 }  # fmt: skip
-BULK = next((ROOT / "payments" / "migrations").glob("*_bulk_refunds.py")).stem
+STOPS = next((ROOT / "payments" / "migrations").glob("*_stopped_batches.py")).stem
 GUARDS = [
-    importlib.import_module(f"payments.migrations.{name}") for name in ("0013_guards", "0020_statement_lines", BULK)
+    importlib.import_module(f"payments.migrations.{name}") for name in ("0013_guards", "0020_statement_lines", STOPS)
 ]
 RULES = {
     name.removesuffix("_moves"): rule
