@@ -30,7 +30,7 @@ class RefundAdmin(ReadOnlyAdmin):
         person("approver", _("approved by")), "lapses_at", "ended_at", "out_request_no", "transaction",
     )  # fmt: skip
     list_filter = ("state", "origin", "reason_code", "in_doubt", "created_at")
-    search_fields = ("out_request_no", "transaction__out_trade_no", "transaction__trade_no")
+    search_fields = ("out_request_no", "other_no", "transaction__out_trade_no", "transaction__trade_no")
     list_select_related = ("transaction",)
     actors = ("requester", "approver")
 

@@ -23,17 +23,35 @@ CREATE TEMPORARY TABLE bill_found (
     state text, explanation text NOT NULL DEFAULT '', subject text
 ) ON COMMIT DROP
 """
+# What we call the refunds of the bill that it does not name as we do. A line without a number of its own is its own name
+# ("bill:12/345"), and two of one trade that differ in time or amount are two refunds (`is_another`), not one that stands twice.
+NAMED = """
+CREATE TEMPORARY TABLE bill_named ON COMMIT DROP AS
+SELECT l.line_no, coalesce(r.out_request_no, %(evidence)s || '/' || l.line_no) AS request_no, l.nth > 1 AS is_another
+FROM payments_statementline l
+LEFT JOIN (payments_refund r JOIN payments_transaction t ON t.id = r.transaction_id)
+  ON r.other_no = %(evidence)s || '/' || l.line_no AND r.other_no <> '' AND t.trade_no = l.trade_no
+WHERE l.file_id = %(file)s AND l.kind = 'refund' AND (
+    r.id IS NOT NULL OR (l.request_no IN ('', l.out_trade_no) AND NOT EXISTS (
+        SELECT FROM payments_statementline b
+        WHERE b.file_id = %(file)s AND b.key = l.key AND b.nth < l.nth AND (b.fen, b.happened_at) = (l.fen, l.happened_at))))
+"""
+# Whether a difference's payment or refund stands in another file `f`, by its number or by the line it is known to be.
+STANDS_IN_FILE = """
+EXISTS (SELECT FROM payments_statementline l WHERE l.file_id = f.id AND l.nth = 1 AND l.key =
+    d.trade_no || CASE d.kind WHEN 'refund_not_in_bill' THEN '/退款/' || d.out_request_no ELSE '/交易/' END)
+OR EXISTS (SELECT FROM payments_refund r WHERE r.id = d.refund_id
+    AND 'bill:' || f.id IN (split_part(r.out_request_no, '/', 1), split_part(r.other_no, '/', 1)))
+"""
 # A payment or refund that is not in this day's bill may stand in another one's: near midnight, or heard of late.
-ELSEWHERE = """
+ELSEWHERE = f"""
 UPDATE bill_found d SET explanation = 'bill:' || f.id
 FROM payments_billfile f JOIN payments_billday b ON b.id = f.day_id
 WHERE d.kind IN ('payment_not_in_bill', 'refund_not_in_bill')
   AND b.account_id = %(account)s AND b.day BETWEEN %(day)s::date - 14 AND %(day)s::date + 1 AND b.day <> %(day)s::date
   AND f.kind = 'trade' AND f.state = 'imported'
-  AND EXISTS (SELECT 1 FROM payments_statementline l WHERE l.file_id = f.id AND l.nth = 1 AND l.key IN (
-      d.trade_no || CASE d.kind WHEN 'refund_not_in_bill' THEN '/退款/' ELSE '/交易/' END || CASE d.kind
-      WHEN 'refund_not_in_bill' THEN d.out_request_no ELSE '' END))
-"""
+  AND ({STANDS_IN_FILE})
+"""  # noqa: S608  # our own words
 JUDGE = """
 UPDATE bill_found d SET
     explanation = CASE WHEN near = 9 THEN 'day' ELSE explanation END,
@@ -77,18 +95,19 @@ ON CONFLICT (day_id, kind, key) DO NOTHING
 """
 # What could be booked from the bill: payments that nobody told us of, refunds made elsewhere or in doubt here.
 TO_BOOK = """
-SELECT DISTINCT ON (f.kind, f.out_trade_no, f.out_request_no) f.kind, l.trade_no, l.out_trade_no, f.out_request_no, abs(l.fen),
-       l.receipt_fen, l.happened_at, coalesce(t.app_id, %(app_id)s), f.transaction_id, f.refund_id
+SELECT DISTINCT ON (f.kind, f.out_trade_no, name) f.kind, l.trade_no, l.out_trade_no, name, abs(l.fen), l.receipt_fen,
+       l.happened_at, coalesce(t.app_id, %(app_id)s), f.transaction_id, f.refund_id, %(evidence)s || '/' || l.line_no
 FROM bill_found f
-JOIN payments_statementline l ON l.file_id = %(file)s AND l.nth = 1 AND l.line_no = f.line_no AND l.key =
+JOIN payments_statementline l ON l.file_id = %(file)s AND l.line_no = f.line_no AND l.key =
      f.trade_no || CASE f.kind WHEN 'payment_not_here' THEN '/交易/' ELSE '/退款/' END || l.request_no
+LEFT JOIN bill_named n ON n.line_no = f.line_no
 LEFT JOIN payments_transaction t ON t.id = f.transaction_id
-LEFT JOIN payments_refund r ON r.id = f.refund_id
+LEFT JOIN payments_refund r ON r.id = f.refund_id, LATERAL coalesce(n.request_no, f.out_request_no) AS name
 WHERE (f.kind = 'payment_not_here' AND l.fen > 0 AND (t.id IS NULL OR (
            t.amount_fen = l.fen AND coalesce(t.trade_no, l.trade_no) = l.trade_no AND t.out_trade_no = l.out_trade_no)))
    OR (f.kind IN ('refund_not_here', 'unknown_refund') AND l.fen < 0 AND (
            r.id IS NULL OR (r.amount_fen = -l.fen AND r.state IN ('approved', 'sent'))))
-ORDER BY f.kind, f.out_trade_no, f.out_request_no, f.line_no
+ORDER BY f.kind, f.out_trade_no, name, f.line_no
 """
 OURS = """
 SELECT count(*), coalesce(sum(fen), 0) FROM (
@@ -115,7 +134,8 @@ SELECT %(file)s, channel, 'fee', CASE WHEN fen < 0 THEN 'fees' ELSE 'alipay_rece
 FROM (
     SELECT coalesce(t.scene, 'other') AS channel, sum(l.fee_fen) AS fen
     FROM payments_statementline l LEFT JOIN payments_transaction t ON t.trade_no = l.trade_no
-    WHERE l.file_id = %(file)s AND l.nth = 1 AND l.fee_fen <> 0 GROUP BY 1
+    WHERE l.file_id = %(file)s AND l.fee_fen <> 0
+      AND (l.nth = 1 OR l.line_no IN (SELECT line_no FROM bill_named WHERE is_another)) GROUP BY 1
 ) f WHERE fen <> 0
 ON CONFLICT (bill_file_id, channel, cause, debit) DO NOTHING
 """
@@ -126,21 +146,24 @@ SELECT %(account_file)s, '', 'payout', CASE WHEN sum(fen) < 0 THEN 'bank' ELSE '
 FROM payments_statementline WHERE file_id = %(account_file)s AND nth = 1 AND kind = 'payout' HAVING sum(fen) <> 0
 ON CONFLICT (bill_file_id, channel, cause, debit) DO NOTHING
 """
-EXPLAIN_WAITING = """
+EXPLAIN_WAITING = f"""
 UPDATE payments_difference d SET state = 'explained', waits_until = NULL, explanation = 'bill:' || f.id
 FROM payments_billday own, payments_billfile f JOIN payments_billday b ON b.id = f.day_id
 WHERE d.day_id = own.id AND own.account_id = %(account)s AND d.state IN ('waiting', 'case')
   AND d.kind IN ('payment_not_in_bill', 'refund_not_in_bill')
   AND b.account_id = own.account_id AND b.id <> own.id AND b.day BETWEEN own.day - 14 AND own.day + 1
   AND f.kind = 'trade' AND f.state = 'imported'
-  AND EXISTS (SELECT 1 FROM payments_statementline l WHERE l.file_id = f.id AND l.nth = 1 AND l.key =
-      d.trade_no || CASE d.kind WHEN 'refund_not_in_bill' THEN '/退款/' || d.out_request_no ELSE '/交易/' END)
+  AND ({STANDS_IN_FILE})
 RETURNING d.case_id, d.explanation
-"""
+"""  # noqa: S608  # our own words
 
 
 class ToBook(NamedTuple):
-    """A payment or refund that stands in the bill and not in our books. fen is never negative."""
+    """A payment or refund that stands in the bill and not in our books.
+
+    fen   never negative
+    line  how other records name the line: "bill:12/345"
+    """
 
     kind: str
     trade_no: str
@@ -152,6 +175,7 @@ class ToBook(NamedTuple):
     app_id: str
     transaction_id: int | None
     refund_id: int | None
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +212,9 @@ def find(about: Comparison) -> list[ToBook]:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '3600s'")
         cursor.execute("SET LOCAL work_mem = '64MB'")
-        cursor.execute("DROP TABLE IF EXISTS bill_found")
+        cursor.execute("DROP TABLE IF EXISTS bill_found, bill_named")
         cursor.execute(FOUND)
+        cursor.execute(NAMED, words)
         cursor.execute(MATCH_TRADE.read_text(), words)
         if about.account_file and about.file:
             cursor.execute(MATCH_ACCOUNT.read_text(), words)

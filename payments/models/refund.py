@@ -46,6 +46,14 @@ class RefundQuerySet(models.QuerySet["Refund"]):
             ids = [row[0] for row in cursor.fetchall()]
         return list(self.filter(pk__in=ids).select_related("transaction__order", "transaction__account"))
 
+    def known_as(self, number: str) -> "RefundQuerySet":
+        """Those that Alipay calls by this number, in whichever of its papers."""
+        return self.filter(Q(out_request_no=number) | Q(other_no=number))
+
+    def name_also(self, refund_id: int, number: str) -> bool:
+        """Note what another of Alipay's papers calls it. True for the one who did it: a refund has one other name."""
+        return self.filter(pk=refund_id, other_no="").update(other_no=number) == 1
+
     def mark_approved(self, refund_id: int, *, approver: str, now: datetime) -> bool:
         moved = (
             self.filter(Q(lapses_at=None) | Q(lapses_at__gt=now), pk=refund_id, state=Refund.State.REQUESTED)
@@ -162,6 +170,9 @@ class Refund(models.Model):
         models.ForeignKey("payments.Transaction", models.PROTECT, related_name="refunds", verbose_name=_("payment"))
     )
     out_request_no = internal(models.CharField(_("refund number"), max_length=64))
+    # of one made in Alipay's console, where its answers and its bill don't use one number: the line "bill:12/345" that is this
+    # refund; or the number its answer gave, where the bill gave none and `out_request_no` is the line
+    other_no = internal(models.CharField(_("its other number"), max_length=64, blank=True, db_default="", default=""))
     amount_fen = internal(models.BigIntegerField(_("amount (fen)")))
     origin = internal(models.CharField(_("origin"), max_length=8, choices=Origin))
     state = internal(models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED))
@@ -195,6 +206,10 @@ class Refund(models.Model):
                 fields=["out_request_no"], condition=~Q(origin="external"), name="out_request_no_once"
             ),
             models.UniqueConstraint(fields=["transaction", "out_request_no"], name="refund_once_per_trade"),
+            models.UniqueConstraint(
+                fields=["other_no", "transaction"], condition=~Q(other_no=""), name="refund_other_number_once"
+            ),
+            check("refund_other_number_is_of_the_console", "other_no = '' OR origin = 'external'"),
             # money beyond an order goes back by itself once; an end without money lets a robot try anew
             models.UniqueConstraint(
                 fields=["transaction"],

@@ -125,20 +125,33 @@ def lines(file: BillFile, *, after: str = "", about: str = "") -> Lines:
 def _beside(file: BillFile, page: Sequence[StatementLine]) -> list[Line]:
     trades = {each.trade_no for each in page if each.trade_no}
     attempts = {each.trade_no: each for each in Transaction.objects.filter(trade_no__in=trades)}
-    asked = {each.request_no for each in page if each.request_no}
-    refunds = {
-        (each.transaction_id, each.out_request_no): each
-        for each in Refund.objects.filter(transaction__in=attempts.values(), out_request_no__in=asked)
-    }
+    refunds = _by_name(attempts, {name for each in page for name in _names(file, each)})
     differing: dict[int, list[Difference]] = {}
     for each in Difference.objects.filter(day=file.day_id, file=file.pk, line_no__in=[line.line_no for line in page]):
         differing.setdefault(each.line_no or 0, []).append(each)
     rows = []
     for line in page:
         attempt = attempts.get(line.trade_no)
-        refund = refunds.get((attempt.pk, line.request_no)) if attempt else None
+        known = [refunds.get((attempt.pk, name)) for name in _names(file, line)] if attempt else []
+        refund = next(filter(None, known), None)
         rows.append(Line(line, attempt, refund, differing.get(line.line_no, [])))
     return rows
+
+
+def _names(file: BillFile, line: StatementLine) -> list[str]:
+    """What we may call the refund of a line: the line itself, where it has no number or not ours, and its number."""
+    if line.kind != StatementLine.Kind.REFUND:
+        return []
+    return [f"{file.evidence}/{line.line_no}", *filter(None, [line.request_no])]
+
+
+def _by_name(attempts: dict[str | None, Transaction], names: set[str]) -> dict[tuple[int, str], Refund]:
+    if not names:
+        return {}
+    asked = Refund.objects.filter(
+        Q(out_request_no__in=names) | Q(other_no__in=names), transaction__in=attempts.values()
+    )
+    return {(each.transaction_id, name): each for each in asked for name in (each.out_request_no, each.other_no)}
 
 
 def _unsolved() -> Q:

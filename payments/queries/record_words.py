@@ -24,7 +24,7 @@ ACTIONS = {
     "empty": _("empty, says Alipay"), "webhook_added": _("added"), "webhook_changed": _("changed"),
     "webhook_gone": _("stopped: its address is gone"), "webhook_secret_rotated": _("new secret made"),
     "webhook_sent_again": _("sent again by hand"), "at_bank": _("at the buyer's bank"),
-    "bank_returned_it": _("sent back by the buyer's bank"),
+    "bank_returned_it": _("sent back by the buyer's bank"), "named": _("known by another number too"),
 }  # fmt: skip
 CASE_ACTIONS = {
     "assigned": _("now with"), "released": _("back in the queue"), "noted": _("noted"), "resolved": _("resolved"),

@@ -63,7 +63,7 @@ def _ask(case: Case, attempt: Transaction, *, actor: str) -> Asked:
     if attempt.state in Transaction.UNSETTLED:
         return Asked.ANSWERED if asking.ask_now(attempt, actor=actor) else Asked.LATELY
     number = case.facts.get("out_request_no")
-    if number and not attempt.refunds.filter(out_request_no=number).exists():
+    if number and not attempt.refunds.known_as(number).exists():
         want_discovery(attempt, number, None, evidence=f"case:{case.pk}:{case.events.count()}")
         return Asked.SOON
     if attempt.refunds.filter(state=Refund.State.SENT).exists():

@@ -28,7 +28,7 @@ def hear_message(message: Notice, *, source: HeardNotice | KeptNotice) -> Settle
         subject = f"message:{message.get('msg_method')}"
         return open_case(Case.Kind.UNREADABLE, subject, row, source, amount_fen=None, why=why)
     attempt = attempt_of(news.out_trade_no, news.trade_no)
-    refund = attempt.refunds.filter(out_request_no=news.out_request_no).first() if attempt else None
+    refund = attempt.refunds.known_as(news.out_request_no).first() if attempt else None
     kind = _misfit(message.get("app_id"), news, attempt, refund)
     if kind is not None or refund is None:
         return open_case(

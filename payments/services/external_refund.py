@@ -14,8 +14,9 @@ from payments.alipay.answers import read_refund_query
 from payments.alipay.facts import Refunded
 from payments.alipay.outcomes import CertainlyNot, Done, Unknown
 from payments.errors import NoAnswer
-from payments.models import Case, Refund, Transaction
+from payments.models import AuditEvent, Case, Order, Refund, Transaction
 from payments.models.clock import database_now
+from payments.models.refund import RefundQuerySet
 from payments.money import Money
 from payments.services import ask
 from payments.services.refund import book, lapse_refund, lock
@@ -38,39 +39,31 @@ def discover(message: dict[str, Any]) -> None:
         attempt.refresh_from_db()
     if attempt.state in Transaction.UNSETTLED:
         raise NoAnswer("a refund of a payment that Alipay has not told of")
-    if attempt.state == Transaction.State.PAID and not attempt.refunds.filter(out_request_no=number).exists():
+    if attempt.state == Transaction.State.PAID and not attempt.refunds.known_as(number).exists():
         result = _ask(attempt, number)
         if isinstance(result, Unknown):
             raise NoAnswer(result.why)
     if message["total_fen"] is not None:
         compare_total(attempt, message["total_fen"], evidence=message["evidence"])
-    elif not attempt.refunds.filter(out_request_no=number).exists():
+    elif not attempt.refunds.known_as(number).exists():
         _open_case(attempt, None, message["evidence"], out_request_no=number)
 
 
-def record_external_refund(
-    attempt: Transaction, out_request_no: str, amount: Money, *, actor: str, evidence: str
-) -> bool:
+def record_external_refund(attempt: Transaction, number: str, amount: Money, *, actor: str, evidence: str) -> bool:
     """Book a refund that was made elsewhere, once per number. True for the one who did it.
 
+    One that a bill told of first, without a number, gets its number now and is not booked again.
     Reservations that no longer fit beside it are withdrawn, newest first, where they have not left yet; what still does
     not fit is a case.
     """
     with transaction.atomic():
         order = lock(attempt)
-        if attempt.refunds.filter(out_request_no=out_request_no).exists():
+        if attempt.refunds.known_as(number).exists():
             return False
-        if not Transaction.objects.take_back(attempt.pk, amount.fen, reserved=False):
-            _open_case(attempt, amount.fen, evidence, out_request_no=out_request_no)
-            return False
-        refund = Refund.objects.create(
-            transaction=attempt, out_request_no=out_request_no[:64], amount_fen=amount.fen, origin=Refund.Origin.EXTERNAL,
-            state=State.SUCCEEDED, requester="alipay", evidence=evidence, ended_at=database_now(),
-        )  # fmt: skip
-        book(refund, order, actor=actor, evidence=evidence)
-        _make_room(attempt, evidence)
-        _resolve(attempt, evidence)
-    return True
+        nameless = made_elsewhere(attempt, amount).filter(out_request_no__startswith="bill:").first()
+        if nameless is not None:
+            return name(nameless, number, actor=actor, evidence=evidence)
+        return record(attempt, order, number, amount, actor=actor, evidence=evidence)
 
 
 def compare_total(attempt: Transaction, total_fen: int, *, evidence: str) -> None:
@@ -83,6 +76,34 @@ def compare_total(attempt: Transaction, total_fen: int, *, evidence: str) -> Non
     missing = total_fen - attempt.refunded_fen - under_way
     if missing > 0:
         _open_case(attempt, missing, evidence, total_fen=total_fen)
+
+
+def made_elsewhere(attempt: Transaction, amount: Money) -> RefundQuerySet:
+    """Refunds of this amount made elsewhere that are known by one number only, oldest first."""
+    made = attempt.refunds.filter(origin=Refund.Origin.EXTERNAL, amount_fen=amount.fen, other_no="")
+    return made.order_by("ended_at", "pk")
+
+
+def name(refund: Refund, number: str, *, actor: str, evidence: str) -> bool:
+    """Note that it is the same as one of another name, and book nothing: always False. Under the order's lock."""
+    if Refund.objects.name_also(refund.pk, number):
+        AuditEvent.objects.add(refund, "named", actor=actor, cause=evidence, state=refund.state)
+    return False
+
+
+def record(attempt: Transaction, order: Order | None, number: str, amount: Money, *, actor: str, evidence: str) -> bool:
+    """Book it, or open a case where more would go back than came. True when it is booked. Under the order's lock."""
+    if not Transaction.objects.take_back(attempt.pk, amount.fen, reserved=False):
+        _open_case(attempt, amount.fen, evidence, out_request_no=number)
+        return False
+    refund = Refund.objects.create(
+        transaction=attempt, out_request_no=number[:64], amount_fen=amount.fen, origin=Refund.Origin.EXTERNAL,
+        state=State.SUCCEEDED, requester="alipay", evidence=evidence, ended_at=database_now(),
+    )  # fmt: skip
+    book(refund, order, actor=actor, evidence=evidence)
+    _make_room(attempt, evidence)
+    _resolve(attempt, evidence)
+    return True
 
 
 def _ask(attempt: Transaction, number: str) -> Result:

@@ -19,7 +19,7 @@ def hear_refund(facts: RefundFacts, *, source: HeardNotice | KeptNotice) -> Sett
     if row.verdict != InboundMessage.Verdict.UNJUDGED:
         return Settled.BEFORE
     attempt, number = attempt_of(facts.out_trade_no, facts.trade_no), facts.out_request_no or facts.out_trade_no
-    refund = attempt.refunds.filter(out_request_no=number).first() if attempt else None
+    refund = attempt.refunds.known_as(number).first() if attempt else None
     kind = _misfit(facts, attempt, refund)
     if kind is not None:
         refunded = facts.refunded_total

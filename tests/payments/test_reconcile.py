@@ -14,12 +14,14 @@ from payments.alipay.clock import BEIJING
 from payments.models import BillDay, BillFile, Case, Difference, MerchantAccount, Refund, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
+from payments.money import Money
 from payments.queries.invariants import check_invariants
 from payments.sandbox.bills import Bill, Period, ledger_bill, trade_bill
 from payments.sandbox.ledger import Movement
 from payments.services.books.days import shanghai_day, start_of
 from payments.services.books.reconcile import close_day, reconcile_day, settle_waiting
 from payments.services.books.upload import upload_bill
+from payments.services.external_refund import record_external_refund
 from payments.services.refund import settle_refund
 from payments.services.settle import settle
 from tests.conftest import Says, journalled
@@ -222,6 +224,115 @@ def test_a_refund_made_elsewhere_is_booked_from_the_bill_and_said(books):
     assert paid.refunded_fen == 1000
     assert kinds() == ["outside_refund"]
     assert holds()
+
+
+def elsewhere(books: Books, paid: Transaction, fen: int, number: str = "", at: timedelta = NOON) -> None:
+    """The bill's line of a refund made in Alipay's console."""
+    line = replace(books.of(paid), fen=-fen, fee_fen=6, out_request_no=number, at=books.since + at)
+    books.moved.append(line)
+
+
+def refunds() -> list[tuple[str, str, int]]:
+    return list(Refund.objects.order_by("pk").values_list("out_request_no", "other_no", "amount_fen"))
+
+
+@pytest.mark.rows("F67", "I-31")
+@pytest.mark.parametrize("number", ["", "Y"])
+def test_a_refund_heard_of_under_another_number_than_the_bill_s_is_booked_once(books, number: str):
+    paid = books.pay()
+    record_external_refund(paid, "X", Money(1000), actor="refunds", evidence="call:1")
+    elsewhere(books, paid, 1000, number)
+
+    day = books.compare()
+
+    assert refunds() == [("X", f"{BillFile.objects.get().evidence}/7", 1000)]
+    assert (found(), kinds(), day.state) == ([], [], BillDay.State.CLOSED)
+    assert holds("I-14", "I-16", "I-30", "I-32", "I-34")
+
+
+@pytest.mark.rows("I-31")
+def test_two_refunds_of_one_amount_are_two_when_one_of_them_was_heard_of(books):
+    paid = books.pay()
+    record_external_refund(paid, "X", Money(1000), actor="refunds", evidence="call:1")
+    for number in ("X", "Y"):
+        elsewhere(books, paid, 1000, number)
+
+    books.compare()
+
+    assert refunds() == [("X", "", 1000), ("Y", "", 1000)]
+    assert kinds() == ["outside_refund"]
+
+
+@pytest.mark.rows("I-31", "F63")
+def test_two_refunds_of_a_trade_in_a_day_without_numbers_are_two_and_one_that_stands_twice_is_one(books, settings):
+    settings.BILL_KINDS = ["trade", "signcustomer"]
+    paid = books.pay()
+    for hour in (10, 11, 11):
+        elsewhere(books, paid, 1000, at=timedelta(hours=hour))
+    flows = books.moved[:3]
+
+    day = books.compare(flows=flows)
+
+    name = BillFile.objects.get(kind="trade").evidence
+    assert refunds() == [(f"{name}/7", "", 1000), (f"{name}/8", "", 1000)]
+    assert kinds() == ["bill_duplicate", "outside_refund", "outside_refund"]
+    assert (day.ours_fen, day.theirs_fen) == (6880, 5880)
+    assert sorted(Transfer.objects.filter(cause="fee").values_list("fen", flat=True)) == [53 - 12]
+    assert reconcile_day(day).result_hash == day.result_hash
+    assert holds()
+
+
+@pytest.mark.rows("I-31")
+def test_the_bill_tells_first_and_without_a_number_and_alipay_s_answer_names_that_refund(books):
+    paid = books.pay()
+    elsewhere(books, paid, 1000)
+    books.compare()
+
+    assert not record_external_refund(paid, "X", Money(1000), actor="refunds", evidence="call:1")
+    assert not record_external_refund(paid, "X", Money(1000), actor="refunds", evidence="call:2")
+    paid.refresh_from_db()
+    assert (refunds()[0][1:], paid.refunded_fen) == (("X", 1000), 1000)
+    assert record_external_refund(paid, "Z", Money(1000), actor="refunds", evidence="call:3"), "that is another one"
+
+
+@pytest.mark.rows("F58", "I-31")
+def test_refunds_without_a_number_on_two_days_are_two_and_each_is_in_its_own_day_s_bill(books):
+    books.since -= timedelta(days=1)
+    paid = books.pay()
+    elsewhere(books, paid, 1000)
+    first = books.compare()  # booked when it is heard of, which is the next day
+    books.since += timedelta(days=1)
+    books.moved = []
+    books.moved.append(replace(
+        books.bill(paid), fen=-1000, fee_fen=6, at=books.since + NOON, out_request_no=""
+    ))  # fmt: skip
+    del books.moved[0]
+
+    second = books.compare()
+
+    assert [fen for *_, fen in refunds()] == [1000, 1000]
+    assert (first.theirs_fen, second.theirs_fen) == (7880, -1000)
+    assert sorted(row[0::5] for row in found()) == [
+        ("bill_day", "explained"), ("outside_refund", "case"), ("outside_refund", "case"),
+        ("refund_not_in_bill", "explained"),
+    ]  # fmt: skip
+    assert holds()
+
+
+def test_a_line_taken_for_a_refund_that_stands_in_a_later_bill_under_its_own_number_is_a_case(books):
+    books.since -= timedelta(days=1)
+    paid = books.pay()
+    record_external_refund(paid, "X", Money(1000), actor="refunds", evidence="call:1")
+    elsewhere(books, paid, 1000, "Y")
+    books.compare()
+    assert kinds() == []
+    line = books.moved[-1]
+    books.since += timedelta(days=1)
+    books.moved = [replace(line, out_request_no="X", at=books.since + NOON)]
+
+    books.compare()
+
+    assert kinds() == ["bill_number"]
 
 
 @pytest.mark.rows("F67")

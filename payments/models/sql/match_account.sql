@@ -4,7 +4,10 @@ INSERT INTO bill_found (kind, key, line_no, transaction_id, refund_id, trade_no,
                         fen, near)
 WITH trades AS (
     SELECT trade_no, kind, sum(receipt_fen) AS fen, sum(fee_fen) AS fee_fen, min(out_trade_no) AS out_trade_no
-    FROM payments_statementline WHERE file_id = %(file)s AND nth = 1 AND kind IN ('payment', 'refund') GROUP BY 1, 2
+    FROM payments_statementline
+    WHERE file_id = %(file)s AND kind IN ('payment', 'refund')
+      AND (nth = 1 OR line_no IN (SELECT line_no FROM bill_named WHERE is_another))
+    GROUP BY 1, 2
 ), flows AS (
     SELECT trade_no, kind, sum(fen) AS fen, min(line_no) AS line_no, min(out_trade_no) AS out_trade_no
     FROM payments_statementline WHERE file_id = %(account_file)s AND nth = 1 AND kind IN ('payment', 'refund') GROUP BY 1, 2

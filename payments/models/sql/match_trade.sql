@@ -1,30 +1,36 @@
 -- One day's bill of payments and refunds against our books: what differs, one row a difference, nothing for what agrees.
 -- %(file)s its lines; %(seller)s and the day from %(since)s up to %(until)s ours; %(rate)s the agreed fee, or null.
--- The door has been through: what could be booked from the bill is booked.
+-- The door has been through: what could be booked from the bill is booked. bill_named is matching.NAMED.
 INSERT INTO bill_found (kind, key, line_no, transaction_id, refund_id, trade_no, out_trade_no, out_request_no, field, ours, theirs,
                         fen, near)
 WITH theirs AS (
-    SELECT line_no, trade_no, out_trade_no, CASE kind WHEN 'refund' THEN coalesce(nullif(request_no, ''), out_trade_no)
-           ELSE '' END AS request_no, kind, fen, receipt_fen, fee_fen, happened_at
-    FROM payments_statementline WHERE file_id = %(file)s AND nth = 1 AND kind IN ('payment', 'refund')
+    SELECT l.line_no, l.trade_no, l.out_trade_no, CASE l.kind WHEN 'refund' THEN coalesce(n.request_no, l.request_no) ELSE '' END
+           AS request_no, l.kind, l.fen, l.receipt_fen, l.fee_fen, l.happened_at, n.line_no IS NULL AS is_by_number,
+           coalesce(n.request_no LIKE 'bill:%%', false) AS is_nameless
+    FROM payments_statementline l LEFT JOIN bill_named n ON n.line_no = l.line_no
+    WHERE l.file_id = %(file)s AND (l.nth = 1 OR n.is_another) AND l.kind IN ('payment', 'refund')
 ), ours AS (
     SELECT t.trade_no, '' AS request_no, 'payment' AS kind, t.amount_fen AS fen, t.receipt_fen, t.out_trade_no,
-           t.id AS transaction_id, NULL::bigint AS refund_id, t.paid_at AS at, t.origin = 'stray' AND t.evidence = %(evidence)s AS is_new
+           t.id AS transaction_id, NULL::bigint AS refund_id, t.paid_at AS at, t.origin = 'stray' AND t.evidence = %(evidence)s AS is_new,
+           '' AS other_no
     FROM payments_transaction t
     WHERE t.state = 'paid' AND t.seller_id = %(seller)s AND t.trade_no IS NOT NULL AND t.paid_at >= %(since)s AND t.paid_at < %(until)s
     UNION ALL
     SELECT t.trade_no, r.out_request_no, 'refund', -r.amount_fen, NULL, t.out_trade_no, t.id, r.id, r.ended_at,
-           r.origin = 'external' AND r.evidence = %(evidence)s
+           r.origin = 'external' AND r.evidence = %(evidence)s, r.other_no
     FROM payments_refund r JOIN payments_transaction t ON t.id = r.transaction_id
     WHERE r.state = 'succeeded' AND t.seller_id = %(seller)s AND t.trade_no IS NOT NULL
       AND r.ended_at >= %(since)s AND r.ended_at < %(until)s
 ), odd AS (  -- only what is not plainly the same comes out of the big join
     SELECT l.line_no, l.kind AS l_kind, l.trade_no AS l_trade_no, l.out_trade_no AS l_out, l.request_no AS l_request, l.fen AS l_fen,
-           l.receipt_fen AS l_receipt, l.fee_fen AS l_fee, l.happened_at,
-           o.transaction_id, o.refund_id, o.trade_no, o.out_trade_no, o.request_no, o.kind, o.fen, o.receipt_fen, o.at, o.is_new
+           l.receipt_fen AS l_receipt, l.fee_fen AS l_fee, l.happened_at, l.is_by_number,
+           'line:' || l.trade_no || '/' || l.kind || '/' || CASE WHEN l.is_nameless THEN '#' || l.line_no ELSE l.request_no END AS l_key,
+           CASE WHEN NOT l.is_nameless THEN l.request_no ELSE '' END AS l_number,
+           o.transaction_id, o.refund_id, o.trade_no, o.out_trade_no, o.request_no, o.kind, o.fen, o.receipt_fen, o.at, o.is_new,
+           CASE WHEN l.is_by_number AND o.other_no LIKE 'bill:%%' THEN o.other_no END AS twice
     FROM theirs l FULL JOIN ours o ON o.trade_no = l.trade_no AND o.request_no = l.request_no AND o.kind = l.kind
     WHERE l.line_no IS NULL OR o.transaction_id IS NULL OR l.fen <> o.fen OR l.out_trade_no <> o.out_trade_no OR o.is_new
-       OR l.receipt_fen <> o.receipt_fen
+       OR (l.is_by_number AND o.other_no LIKE 'bill:%%') OR l.receipt_fen <> o.receipt_fen
        OR (%(rate)s::numeric IS NOT NULL AND (l.kind = 'refund' OR l.fee_fen <> -round(l.receipt_fen * %(rate)s::numeric)))
 ), elsewhere AS (  -- lines whose other side stands on another day here, or nowhere
     SELECT l.line_no, t.id AS transaction_id, r.id AS refund_id, t.out_trade_no, t.receipt_fen,
@@ -33,7 +39,8 @@ WITH theirs AS (
            CASE WHEN t.state = 'paid' AND t.trade_no <> l.l_trade_no THEN 'other_trade' WHEN l.l_kind = 'refund' THEN r.state
                 ELSE t.state END AS state, t.trade_no,
            r.origin = 'external' AND r.evidence = %(evidence)s AS is_new,
-           coalesce(r.evidence, t.evidence) = %(evidence)s AS is_heard_here
+           coalesce(r.evidence, t.evidence) = %(evidence)s AS is_heard_here,
+           CASE WHEN l.is_by_number AND r.other_no LIKE 'bill:%%' THEN r.other_no END AS twice
     FROM odd l LEFT JOIN LATERAL (
         SELECT * FROM payments_transaction t
         WHERE t.trade_no = l.l_trade_no OR (t.out_trade_no = l.l_out AND t.origin = 'ours')
@@ -42,12 +49,12 @@ WITH theirs AS (
     LEFT JOIN payments_refund r ON l.l_kind = 'refund' AND r.transaction_id = t.id AND r.out_request_no = l.l_request
     WHERE l.transaction_id IS NULL
 ), pair AS (  -- both sides of each line that is known here, on whichever day
-    SELECT line_no, l_kind, l_trade_no, l_out, l_request, l_fen, l_receipt, l_fee, transaction_id, refund_id, out_trade_no, fen,
-           receipt_fen, is_new
+    SELECT line_no, l_kind, l_trade_no, l_out, l_number, l_key, l_fen, l_receipt, l_fee, transaction_id, refund_id, out_trade_no, fen,
+           receipt_fen, is_new, twice
     FROM odd WHERE line_no IS NOT NULL AND transaction_id IS NOT NULL
     UNION ALL
-    SELECT o.line_no, l_kind, l_trade_no, l_out, l_request, l_fen, l_receipt, l_fee, e.transaction_id, e.refund_id, e.out_trade_no,
-           e.fen, e.receipt_fen, e.is_new
+    SELECT o.line_no, l_kind, l_trade_no, l_out, l_number, l_key, l_fen, l_receipt, l_fee, e.transaction_id, e.refund_id, e.out_trade_no,
+           e.fen, e.receipt_fen, e.is_new, e.twice
     FROM odd o JOIN elsewhere e USING (line_no) WHERE e.state IN ('paid', 'succeeded')
 ), fee AS (  -- what the agreed rate makes of a payment, and gives back of it with a refund
     SELECT p.line_no, p.l_fee, CASE p.l_kind
@@ -70,8 +77,8 @@ UNION ALL
 -- not here: not booked, in a state that says otherwise, or the number was paid by another trade
 SELECT CASE WHEN e.state = 'other_trade' THEN 'bill_number' WHEN e.transaction_id IS NULL AND o.l_kind = 'refund' THEN 'unknown_refund'
             ELSE o.l_kind || '_not_here' END,
-       'line:' || o.l_trade_no || '/' || o.l_kind || '/' || o.l_request, o.line_no, e.transaction_id, e.refund_id, o.l_trade_no,
-       o.l_out, o.l_request, d.field, d.ours, d.theirs, o.l_fen, NULL
+       o.l_key, o.line_no, e.transaction_id, e.refund_id, o.l_trade_no,
+       o.l_out, o.l_number, d.field, d.ours, d.theirs, o.l_fen, NULL
 FROM odd o JOIN elsewhere e USING (line_no), LATERAL (
     SELECT 'trade_no' AS field, e.trade_no AS ours, o.l_trade_no AS theirs WHERE e.state = 'other_trade'
     UNION ALL
@@ -83,34 +90,36 @@ FROM odd o JOIN elsewhere e USING (line_no), LATERAL (
 ) d WHERE e.state IS NULL OR e.state NOT IN ('paid', 'succeeded')
 UNION ALL
 -- on another day here
-SELECT 'bill_day', 'line:' || o.l_trade_no || '/' || o.l_kind || '/' || o.l_request, o.line_no, e.transaction_id, e.refund_id,
-       o.l_trade_no, o.l_out, o.l_request, 'day', (e.at AT TIME ZONE 'Asia/Shanghai')::date::text,
+SELECT 'bill_day', o.l_key, o.line_no, e.transaction_id, e.refund_id,
+       o.l_trade_no, o.l_out, o.l_number, 'day', (e.at AT TIME ZONE 'Asia/Shanghai')::date::text,
        (o.happened_at AT TIME ZONE 'Asia/Shanghai')::date::text, e.fen,
        CASE WHEN e.is_heard_here OR abs((e.at AT TIME ZONE 'Asia/Shanghai')::date - (%(since)s AT TIME ZONE 'Asia/Shanghai')::date) <= 1
             THEN 9 END
 FROM odd o JOIN elsewhere e USING (line_no) WHERE e.state IN ('paid', 'succeeded')
 UNION ALL
 -- the same payment or refund, and not the same values
-SELECT d.kind, 'line:' || p.l_trade_no || '/' || p.l_kind || '/' || p.l_request, p.line_no, p.transaction_id, p.refund_id, p.l_trade_no,
-       p.out_trade_no, p.l_request, d.field, d.ours, d.theirs, d.fen, NULL
+SELECT d.kind, p.l_key, p.line_no, p.transaction_id, p.refund_id, p.l_trade_no,
+       p.out_trade_no, p.l_number, d.field, d.ours, d.theirs, d.fen, NULL
 FROM pair p, LATERAL (VALUES
     (CASE p.l_kind WHEN 'payment' THEN 'bill_amount' ELSE 'bill_refund_amount' END, 'amount', (p.fen / 100.0)::numeric(15, 2)::text,
      (p.l_fen / 100.0)::numeric(15, 2)::text, p.l_fen - p.fen, p.l_fen <> p.fen),
     ('bill_number', 'out_trade_no', p.out_trade_no, p.l_out, 0, p.l_out <> p.out_trade_no),
+    ('bill_number', 'out_request_no', p.twice, p.l_number, 0, p.twice IS NOT NULL),  -- taken for another line, and stands here
     ('bill_receipt', 'receipt', (p.receipt_fen / 100.0)::numeric(15, 2)::text, (p.l_receipt / 100.0)::numeric(15, 2)::text, 0,
      p.l_kind = 'payment' AND p.l_receipt <> p.receipt_fen AND p.l_fen = p.fen),
     (CASE p.l_kind WHEN 'payment' THEN 'unknown_number' ELSE 'outside_refund' END, 'origin', '', p.l_out, 0, p.is_new)
 ) AS d(kind, field, ours, theirs, fen, differs)
 WHERE d.differs
 UNION ALL
-SELECT 'bill_fee', 'line:' || p.l_trade_no || '/' || p.l_kind || '/' || p.l_request, p.line_no, p.transaction_id, p.refund_id, p.l_trade_no,
-       p.out_trade_no, p.l_request, 'fee', (f.due / 100.0)::numeric(15, 2)::text, (f.l_fee / 100.0)::numeric(15, 2)::text, 0, NULL
+SELECT 'bill_fee', p.l_key, p.line_no, p.transaction_id, p.refund_id, p.l_trade_no,
+       p.out_trade_no, p.l_number, 'fee', (f.due / 100.0)::numeric(15, 2)::text, (f.l_fee / 100.0)::numeric(15, 2)::text, 0, NULL
 FROM pair p JOIN fee f USING (line_no) WHERE f.l_fee <> f.due AND p.l_fen = p.fen
 UNION ALL
 -- what stands twice, and kinds of lines we don't know
 SELECT 'bill_duplicate', 'line:' || key || '#' || nth, line_no, NULL, NULL, trade_no, out_trade_no, request_no, 'times', '1', nth::text,
        CASE WHEN kind IN ('payment', 'refund') THEN fen ELSE 0 END, NULL
-FROM payments_statementline WHERE file_id = %(file)s AND nth > 1
+FROM payments_statementline
+WHERE file_id = %(file)s AND nth > 1 AND line_no NOT IN (SELECT line_no FROM bill_named WHERE is_another)
 UNION ALL
 SELECT 'bill_word', 'line:' || key, line_no, NULL, NULL, trade_no, out_trade_no, request_no, 'kind', '', left(word, 40), 0, NULL
 FROM payments_statementline WHERE file_id = %(file)s AND nth = 1 AND kind NOT IN ('payment', 'refund')

@@ -10,12 +10,11 @@ from payments.models import BillFile, Refund, Transaction
 from payments.models.matching import ToBook
 from payments.models.settling import ReadBill
 from payments.money import Money
-from payments.services.external_refund import record_external_refund
 from payments.services.refund import settle_refund
+from payments.services.refund_in_bill import ACTOR, record_from_bill
 from payments.services.settle import settle
 
 logger = structlog.get_logger(__name__)
-ACTOR = "bill"
 BATCH = 500
 
 
@@ -28,7 +27,7 @@ def book(found: Sequence[ToBook], file: BillFile, *, seller_id: str) -> None:
         logger.info("booked_from_bill", file=file.pk, payments=len(facts), outcomes=sorted(map(str, outcomes)))
     for each in found:
         if each.kind != "payment_not_here":
-            _book_refund(each, file.evidence)
+            _book_refund(each, file)
 
 
 def _facts(each: ToBook, seller_id: str) -> TradeFacts:
@@ -39,15 +38,14 @@ def _facts(each: ToBook, seller_id: str) -> TradeFacts:
     )  # fmt: skip
 
 
-def _book_refund(each: ToBook, evidence: str) -> None:
+def _book_refund(each: ToBook, file: BillFile) -> None:
     if each.refund_id is not None:
         refund = Refund.objects.select_related("transaction").get(pk=each.refund_id)
         try:
-            settle_refund(refund, actor=ACTOR, evidence=evidence)
+            settle_refund(refund, actor=ACTOR, evidence=file.evidence)
         except BooksDisagree:  # the line stays a difference, and a person looks
-            logger.exception("refund_in_bill_does_not_fit", number=refund.out_request_no, evidence=evidence)
+            logger.exception("refund_in_bill_does_not_fit", number=refund.out_request_no, evidence=file.evidence)
         return
     attempt = Transaction.objects.filter(trade_no=each.trade_no, state=Transaction.State.PAID).first()
     if attempt is not None:
-        number = each.out_request_no or each.out_trade_no
-        record_external_refund(attempt, number, Money(each.fen), actor=ACTOR, evidence=evidence)
+        record_from_bill(attempt, each.out_request_no, Money(each.fen), line=each.line, file=file)
