@@ -79,6 +79,8 @@ class Trades:
     def enter(self, trade: Trade, now: datetime) -> Trade:
         """A buyer scanned the code or logged in: from here on the trade exists. Raises Refused."""
         self.expire(trade, now)
+        if trade.at_counter and not (trade.qr_code or trade.auth_code):  # the shopper's code was refused
+            raise Refused("ACQ.TRADE_NOT_EXIST", "交易不存在")
         ends = [trade.time_expire] if trade.exists else [trade.time_expire, trade.code_until]
         if trade.status == TradeStatus.CLOSED or any(end is not None and end <= now for end in ends):
             raise Refused("ACQ.TRADE_HAS_CLOSE", "交易已经关闭")

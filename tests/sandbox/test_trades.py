@@ -217,6 +217,8 @@ def test_a_code_that_does_not_pay_leaves_no_trade(alipay, decide, auth_code, sub
         at_the_counter(decide, auth_code)
     with pytest.raises(Refused, match="TRADE_NOT_EXIST"):
         decide("trade.query", out_trade_no="A1")
+    with pytest.raises(Refused, match="TRADE_NOT_EXIST"):
+        alipay.pay(alipay.book.trades["A1"], NOW)
     assert at_the_counter(decide, "287654321098765432")["gmt_payment"]  # the same number, another code
 
 

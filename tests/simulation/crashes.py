@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import count, takewhile
 
 from payments.models import Order, Refund, Transaction
+from payments.money import Money
 from payments.sandbox.book import Trade
 from tests.simulation.far_side import Break
 from tests.simulation.ground import Ground
@@ -18,6 +19,7 @@ from tests.simulation.world import World
 
 Scene = Transaction.Scene
 PAYS, ASKS = "287654321098765432", "250000011234567890"  # payment codes, by what the pretend Alipay makes of them
+PRICE = Money(12_800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _refunded_elsewhere(world: World) -> None:
 
 
 def _asked_for_a_password(world: World) -> None:
-    world.charge(ASKS)
+    world.charge(ASKS, PRICE)
     world.ground.advance(timedelta(seconds=61))
 
 
@@ -130,9 +132,9 @@ FLOWS = {
     "follow-ups of a payment": Flow(_paid, lambda world: world.work("payments.tasks.relay_outbox_messages")),
     "the closer": Flow(_over, lambda world: world.work("payments.tasks.close_due")),
     "the buyer cancels": Flow(_scanned, lambda world: world.cancel(_order())),
-    "charge a payment code": Flow(lambda world: None, lambda world: world.charge(PAYS)),
+    "charge a payment code": Flow(lambda world: None, lambda world: world.charge(PAYS, PRICE)),
     "charge a payment code, its answer lost": Flow(
-        lambda world: None, lambda world: world.charge(PAYS), (Break.SWALLOWED,)
+        lambda world: None, lambda world: world.charge(PAYS, PRICE), (Break.SWALLOWED,)
     ),
     "cancel a charge, its answer lost": Flow(
         _asked_for_a_password, lambda world: world.work("payments.tasks.close_due"), (Break.LOST, Break.SWALLOWED)

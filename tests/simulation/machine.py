@@ -1,4 +1,4 @@
-"""One history: rules that a machine draws in any order. People's are in people.py, what must hold in steps.py."""
+"""One history: rules that a machine draws in any order. People's are in people.py and counter.py, what must hold in steps.py."""
 
 from datetime import timedelta
 from functools import partial
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from payments.models import Refund, Transaction
 from payments.sandbox.book import Delivery
+from tests.simulation.counter import Counter
 from tests.simulation.far_side import ANOTHER_TRADE, Break
 from tests.simulation.people import People
 from tests.simulation.steps import PICK, one, step
@@ -16,8 +17,8 @@ from tests.simulation.world import TASKS
 STEPS = st.sampled_from([1, 5, 20, 61, 300, 700, 1_100, 4_000])
 
 
-class History(People):
-    """Rules of Alipay, of workers, of time and of accidents, beside those of people."""
+class History(People, Counter):
+    """Rules of Alipay, of workers, of time and of accidents, beside those of people and tills."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -31,6 +31,7 @@ from payments.services.attempt_requests import pay_address
 from payments.services.cancel_order import cancel_order
 from payments.services.charge_barcode import Counter, Sale, charge_barcode
 from payments.services.check_payment import check_payment
+from payments.services.close import set_aside
 from payments.services.extend_order import extend_order
 from payments.services.receive_return import receive_return
 from payments.services.record_payment import record_payment
@@ -125,12 +126,19 @@ class World:
             self._open_page(pay_address(attempt))
         return attempt.state
 
-    def charge(self, code: str, fen: int = 12_800) -> str:
-        """Staff scan a code at the counter; the same key however often it is pressed."""
-        cashier, _ = User.objects.get_or_create(email="till@shop.example", is_staff=True)
-        return charge_barcode(
-            Sale(Money(fen), "茶", "zh-hans"), auth_code=code, counter=Counter.of(cashier), key="till"
-        ).state
+    def charge(self, code: str, what: Order | Money, *, key: str = "till", till: int = 1) -> str:
+        """Staff scan a code at the counter, for an order or a new sale; one key however often it is pressed."""
+        cashier, _ = User.objects.get_or_create(email=f"till{till}@shop.example", is_staff=True)
+        sold = what if isinstance(what, Order) else Sale(what, "茶", "zh-hans")
+        return charge_barcode(sold, auth_code=code, counter=Counter.of(cashier), key=key).state
+
+    def end_charge(self, attempt: Transaction) -> bool:
+        """The cashier doesn't want to wait."""
+        return Transaction.objects.end_by(attempt.pk, when=self.ground.now)
+
+    def put_aside(self, attempt: Transaction) -> bool:
+        """The next buyer is served, whatever became of this charge."""
+        return set_aside(attempt, actor="staff:1")
 
     def look(self, order: Order) -> object:
         seen = watch(order.token)
