@@ -146,4 +146,59 @@ CONSTRAINTS = [
         "test_rights.py::test_append_only_tables_only_grow",
     ),
 ]  # fmt: skip
-GUARDS = [*LOCKS, *GUARDED_UPDATES, *GATES, *CONSTRAINTS]
+PEOPLE = [
+    _in_code(
+        "only another person writes off", "payments/services/work_cases.py",
+        "if case.write_off_requester_id == person.pk:", "if False:",
+        "test_work_cases.py::test_nobody_approves_the_write_off_they_asked_for_whatever_door_they_take",
+    ),
+    _in_code(
+        "only another person approves a bulk refund", "payments/services/bulk_refund.py",
+        "if batch.requested_by_id == person.pk:", "if False:",
+        "test_bulk_refund.py::test_who_asked_never_approves_the_batch_in_service_or_database",
+    ),
+    _in_code(
+        "a bulk refund wants its total typed", "payments/services/bulk_refund.py",
+        "if not batch.orders or typed != batch.total:", "if not batch.orders:",
+        "test_bulk_refund.py::test_another_total_confirms_nothing",
+    ),
+    _in_code(
+        "approval wants the second factor again", "payments/services/approve_refund.py",
+        "if not second_factor.is_fresh(session, database_now()):", "if False:",
+        "test_approve_refund.py::test_approval_wants_a_factor_proved_minutes_ago",
+    ),
+    _in_code(
+        "a limit a refund", "payments/services/approve_refund.py", 'amount.fen <= limits["refund_alone_fen"] and', "",
+        "test_approve_refund.py::test_a_small_refund_goes_by_rule_and_a_larger_one_waits",
+    ),
+    _in_code(
+        "a limit a person and day", "payments/models/staff_day.py", "WHERE d.alone_fen + excluded.alone_fen <= %(most)s", "",
+        "test_approve_refund.py::test_two_requests_at_once_cant_both_squeeze_below_the_days_limit",
+    ),
+    _in_code(
+        "an account that waits moves no money", "payments/models/people.py", "is_deed and self.awaits_confirmation", "False",
+        "test_people.py::test_an_account_that_waits_looks_and_does_nothing_about_money",
+    ),
+    _in_code(
+        "who had a hand in an account never confirms it", "payments/services/people.py", "(person.pk, *person.hands)", "()",
+        "test_people.py::test_one_owner_alone_is_never_two_people",
+    ),
+    _in_code(
+        "what has lapsed is not approved", REFUND, "self.filter(Q(lapses_at=None) | Q(lapses_at__gt=now), pk=", "self.filter(pk=",
+        "test_approve_refund.py::test_a_request_that_nobody_decides_lapses_and_can_no_longer_be_approved",
+    ),
+    _in_code(
+        "a day closes only with a case for all", "payments/services/books/reconcile.py",
+        "if locked.state != State.MATCHED or waits:", "if locked.state != State.MATCHED:",
+        "test_bill_pages.py::test_a_day_closes_with_a_case_for_all_and_says_what_is_missing_before",
+    ),
+    Guard(
+        "one open charge a till", "DROP INDEX one_open_charge_per_cashier",
+        "test_counter.py::test_the_database_lets_one_of_two_scans_at_once_through",
+    ),
+    _in_code(
+        "webhooks only to public addresses", "payments/public_hosts.py", "if not is_public(address):", "if False:",
+        "test_webhooks.py::test_a_name_that_leads_inside_is_refused_when_it_is_called",
+    ),
+]  # fmt: skip
+GUARDS = [*LOCKS, *GUARDED_UPDATES, *GATES, *CONSTRAINTS, *PEOPLE]
