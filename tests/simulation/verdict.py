@@ -90,11 +90,14 @@ def differences(book: Book, *, told: bool) -> list[str]:
 
 
 def _refunds_differ(attempt: Transaction, trade: Trade, *, told: bool) -> list[str]:
-    there = {
-        each.out_request_no: each.fen for each in trade.refunds if told or not each.out_request_no.startswith(CONSOLE)
-    }
     done = attempt.refunds.filter(state=Refund.State.SUCCEEDED)
-    here = {each.out_request_no: each.amount_fen for each in done if told or each.origin != Refund.Origin.EXTERNAL}
+    there, here = (
+        {number: fen for number, fen in refunds if told or not number.startswith(CONSOLE)}
+        for refunds in (
+            [(each.out_request_no, each.fen) for each in trade.refunds],
+            done.values_list("out_request_no", "amount_fen"),
+        )
+    )
     if here == there or Case.objects.open().filter(kind__in=ABOUT_REFUNDS, subject__endswith=f":{attempt.pk}").exists():
         return []
     return [f"{attempt}: refunded {there} at Alipay, {here} here"]
