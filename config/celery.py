@@ -30,6 +30,7 @@ app.conf.beat_schedule |= {
         "relay_outbox_messages": 1,
         "deliver_webhooks": 1,
         "announce_cases": 5,
+        "announce_bill_days": 30,
         "keep_house": 3600,
         "watch_certificates_end": 600,
         "seal_audit": 20,

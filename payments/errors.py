@@ -7,6 +7,7 @@ PaymentsError
 ├── OrderRefused         a rule of ours says no: nothing happened, tell the person why
 │   └── NotPayable, TooLittleTime, KeyReused, NotACode, TillBusy
 ├── StillRunning         the same request is being worked on: nothing was done now, come back soon
+├── TooManyWebhooks      as many as can be are told already: nothing happened, switch one off first
 ├── KeyRefused           not an API key in force, or not from this address: nothing is told about which
 ├── PasskeyRefused       not a passkey of ours, or not for this ceremony: nobody is signed in by it
 ├── CaseRefused          a rule of ours about cases says no: nothing happened, tell the person why
@@ -59,6 +60,9 @@ class TillBusy(OrderRefused): ...
 
 
 class StillRunning(PaymentsError): ...
+
+
+class TooManyWebhooks(PaymentsError): ...
 
 
 class AlipayError(PaymentsError): ...

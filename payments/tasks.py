@@ -75,6 +75,12 @@ def announce_cases(**_from_newer_callers: object) -> None:
     announcing.announce_cases(limit=100)
 
 
+@shared_task(ignore_result=True, soft_time_limit=25)
+def announce_bill_days(**_from_newer_callers: object) -> None:
+    """Tell webhooks about bill days that were compared or closed."""
+    announcing.announce_bill_days(limit=100)
+
+
 @shared_task(ignore_result=True, soft_time_limit=300)
 def keep_house(**_from_newer_callers: object) -> None:
     """Once a day: remove what nobody needs any more."""

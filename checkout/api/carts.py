@@ -117,6 +117,7 @@ class Line(ApiView):
     write = Scope.CARTS_WRITE
 
     @extend_schema(operation_id="cart_put", tags=["shop"], request=QuantityAsked, responses=CartTold)
+    @answered_once(in_one_commit=True)
     def put(self, request: Request, token: str, sku: str) -> Response:
         """So many pieces of one kind. Said again it changes nothing."""
         cart, asked = found(token), QuantityAsked(data=request.data)
@@ -124,6 +125,8 @@ class Line(ApiView):
         variant = Variant.objects.filter(sku=sku, is_listed=True, product__is_listed=True).first()
         if variant is None:
             raise Problem("not_found")
+        carts.lock(cart)
+        self.see_that_it_is(lambda: CartTold(cart).data)
         try:
             carts.put(cart, variant, asked.validated_data["quantity"])
         except CartFull as refusal:
@@ -135,6 +138,7 @@ class Contact(ApiView):
     write = Scope.CARTS_WRITE
 
     @extend_schema(operation_id="cart_contact", tags=["shop"], request=ContactAsked, responses={204: None})
+    @answered_once(in_one_commit=True)
     def put(self, request: Request, token: str) -> Response:
         """Who receives it and where. Kept sealed for seven days, and with the order."""
         cart, asked = found(token), ContactAsked(data=request.data)
@@ -142,6 +146,8 @@ class Contact(ApiView):
         form = ContactForm(asked.validated_data)
         if not form.is_valid():
             raise Problem("wrong_fields", errors=list(_faults(form)))
+        carts.lock(cart)
+        self.see_that_it_is(lambda: CartTold(cart).data)
         keep_draft(cart, form.cleaned_data)
         return Response(status=204)
 

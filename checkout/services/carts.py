@@ -33,13 +33,18 @@ def new_cart(user: User | None) -> Cart:
         return Cart.objects.get(owner=user)
 
 
+def lock(cart: Cart) -> None:
+    """Nobody else changes it until the commit."""
+    Cart.objects.select_for_update().get(pk=cart.pk)
+
+
 def add(cart: Cart, variant: Variant, quantity: int) -> int:
     """Put pieces into the cart; returns how many of the variant are in it now, at most 99.
 
     Raises CartFull when one more line would be too many.
     """
     with transaction.atomic():
-        Cart.objects.select_for_update().get(pk=cart.pk)
+        lock(cart)
         line = CartLine.objects.filter(cart=cart, variant=variant).first()
         if line is None and CartLine.objects.filter(cart=cart).count() >= MOST_LINES:
             raise CartFull
@@ -54,7 +59,7 @@ def add(cart: Cart, variant: Variant, quantity: int) -> int:
 def put(cart: Cart, variant: Variant, quantity: int) -> None:
     """So many pieces of one variant, whatever was in the cart before. Raises CartFull."""
     with transaction.atomic():
-        Cart.objects.select_for_update().get(pk=cart.pk)
+        lock(cart)
         if quantity and not CartLine.objects.filter(cart=cart, variant=variant).exists():
             add(cart, variant, quantity)
         else:

@@ -45,6 +45,12 @@ class EndpointForm(forms.ModelForm[WebhookEndpoint]):
             raise ValidationError(_("This address can't be told anything: %(why)s."), params={"why": refusal}) from None
         return url
 
+    def clean(self) -> None:
+        super().clean()
+        if self.cleaned_data.get("active") and webhooks.is_full(beside=self.instance):
+            words = _("%(most)d webhooks are told already: switch one off first.")
+            raise ValidationError(words, params={"most": webhooks.MOST_ACTIVE})
+
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(admin.ModelAdmin[WebhookEndpoint]):

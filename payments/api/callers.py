@@ -27,6 +27,8 @@ RIGHTS = {
     Scope.ORDERS_READ: "payments.view_order", Scope.ORDERS_ALL: "payments.view_order",
     Scope.REFUNDS_WRITE: "payments.request_refund", Scope.LEDGER_READ: "payments.view_transfer",
     Scope.CASES_READ: "payments.view_case", Scope.CATALOGUE_READ: "checkout.view_product",
+    Scope.BILLS_READ: "payments.view_billday", Scope.WEBHOOKS_READ: "payments.view_webhookendpoint",
+    Scope.WEBHOOKS_WRITE: "payments.change_webhookendpoint",
 }  # fmt: skip
 
 

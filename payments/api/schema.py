@@ -10,6 +10,7 @@ from payments.api.problems import CODES, MEDIA_TYPE
 
 ANY_TIME = ("400", "401", "403", "404", "406", "429", "503")
 ON_WRITES = ("409", "413", "415", "422")
+ON_CHANGES = ("412", "428")
 PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "code", "ref"],
@@ -28,8 +29,18 @@ PROBLEM = {
 }  # fmt: skip
 TITLES = {
     "400": "Malformed, or fields are wrong", "401": "No valid key or session", "403": "Not allowed", "404": "Not here",
-    "406": "JSON only", "409": "Not in this state", "413": "Too large", "415": "JSON only",
-    "422": "Key reused, or not an order that can be placed", "429": "Too many requests", "503": "Not at this moment",
+    "406": "JSON only", "409": "Not in this state", "412": "Not as you have seen it", "413": "Too large",
+    "415": "JSON only", "422": "Key reused, or not an order that can be placed", "428": "If-Match is needed",
+    "429": "Too many requests", "503": "Not at this moment",
+}  # fmt: skip
+
+
+CHANGES = ("PUT", "PATCH")
+IF_MATCH = {
+    needed: [OpenApiParameter(
+        "If-Match", {"type": "string", "pattern": '^"[0-9a-f]{32}"$'}, OpenApiParameter.HEADER, required=needed,
+        description="The ETag of what you have seen: changed only if it still is so, else 412.",
+    )] for needed in (True, False)
 }  # fmt: skip
 
 
@@ -40,11 +51,12 @@ class Described(AutoSchema):
         return [{"session": []}] if getattr(self.view, "persons_only", False) else super().get_auth()
 
     def get_override_parameters(self) -> list[Any]:
-        if self.method != "POST":
+        if self.method == "GET":
             return []
         shape = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]+$"}
         said = "The same key and body get the same answer for at least 24 hours, and have one effect."
-        return [OpenApiParameter("Idempotency-Key", shape, OpenApiParameter.HEADER, required=True, description=said)]
+        key = OpenApiParameter("Idempotency-Key", shape, OpenApiParameter.HEADER, required=True, description=said)
+        return [key, *(IF_MATCH[bool(getattr(self.view, "if_match", False))] if self.method in CHANGES else ())]
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself
@@ -68,11 +80,13 @@ def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result["components"]["schemas"]["Problem"] = PROBLEM
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     result["components"]["responses"] = {
-        f"Problem{status}": {"description": TITLES[status], "content": content} for status in (*ANY_TIME, *ON_WRITES)
+        f"Problem{status}": {"description": TITLES[status], "content": content}
+        for status in (*ANY_TIME, *ON_WRITES, *ON_CHANGES)
     }
     for operations in result["paths"].values():
         for method, operation in operations.items():
-            for status in (*ANY_TIME, *(() if method == "get" else ON_WRITES)):
+            writes = () if method == "get" else ON_WRITES
+            for status in (*ANY_TIME, *writes, *(ON_CHANGES if method.upper() in CHANGES else ())):
                 operation["responses"].setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
             if method == "get":
                 operation["responses"]["304"] = {"description": "Not changed since the ETag in If-None-Match"}

@@ -1,9 +1,12 @@
 from django.urls import path, re_path
 
-from payments.api import books, docs, orders, payments, refunds
+from payments.api import bill_days, books, docs, orders, payments, refunds, webhooks
 
 ORDER = r"^orders/(?P<number>[0-9]{16})"
 PAYMENT = r"^payments/(?P<number>[0-9A-Za-z_-]{1,64})"
+BILL_DAY = r"^bill-days/(?P<number>[1-9][0-9]{0,17})"
+WEBHOOK = r"^webhooks/(?P<number>[1-9][0-9]{0,17})"
+DELIVERY = r"^deliveries/(?P<number>[1-9][0-9]{0,17})"
 REFUND = r"^refunds/(?P<number>[0-9A-Za-z_-]{1,64})"
 
 app_name = "api"
@@ -24,4 +27,15 @@ urlpatterns = [
     re_path(f"{REFUND}/reject$", refunds.RejectRefund.as_view(), name="reject"),
     path("ledger", books.Ledger.as_view(), name="ledger"),
     path("cases", books.Cases.as_view(), name="cases"),
+    path("bill-days", bill_days.BillDays.as_view(), name="bill_days"),
+    re_path(f"{BILL_DAY}$", bill_days.OneBillDay.as_view(), name="bill_day"),
+    re_path(f"{BILL_DAY}/differences$", bill_days.Differences.as_view(), name="differences"),
+    re_path(f"{BILL_DAY}/close$", bill_days.CloseBillDay.as_view(), name="close_bill_day"),
+    path("webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    re_path(f"{WEBHOOK}$", webhooks.OneWebhook.as_view(), name="webhook"),
+    re_path(f"{WEBHOOK}/rotate$", webhooks.RotateSecret.as_view(), name="rotate_webhook"),
+    re_path(f"{WEBHOOK}/test$", webhooks.TestWebhook.as_view(), name="test_webhook"),
+    re_path(f"{WEBHOOK}/deliveries$", webhooks.Deliveries.as_view(), name="deliveries"),
+    re_path(f"{DELIVERY}$", webhooks.OneDelivery.as_view(), name="delivery"),
+    re_path(f"{DELIVERY}/replay$", webhooks.ReplayDelivery.as_view(), name="replay_delivery"),
 ]

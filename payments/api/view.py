@@ -1,13 +1,16 @@
 """What every address of the API shares: who asks, how often, in which form; answers that can be asked for again cheaply."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from django.conf import settings
 from django.utils.decorators import method_decorator
+from django.utils.http import parse_etags, quote_etag
 from django.views.decorators.http import conditional_page
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -20,10 +23,14 @@ from payments.services.throttle import Allowance, client_address
 
 @method_decorator(conditional_page, name="dispatch")
 class ApiView(APIView):
-    """read, write: the scope that GET needs, and any other method. None: whoever is known."""
+    """read, write: the scope that GET needs, and any other method. None: whoever is known.
+
+    if_match  whether PUT and PATCH must say with If-Match what they change; else they may
+    """
 
     read: str | None = None
     write: str | None = None
+    if_match = False
     authentication_classes: tuple[type[BaseAuthentication], ...] = (ByKey, ByStaffSession)
     permission_classes: tuple[type[BasePermission], ...] = (HasScope,)
     parser_classes = (StrictJson,)
@@ -33,7 +40,7 @@ class ApiView(APIView):
         "head",
         "post",
         "put",
-        "delete",
+        "patch",
     )  # no OPTIONS: the description says all of it
     allowance: tuple[str, int, Allowance] | None = None
 
@@ -59,11 +66,24 @@ class ApiView(APIView):
             final["Cache-Control"] = "private, no-cache"
         return final
 
+    def see_that_it_is(self, told: Callable[[], Any]) -> None:
+        """Refuse a change of what is not any more as its If-Match says. `told`: the body a GET would have, under a lock."""
+        wanted = self.request.headers.get("If-Match", "")
+        if not wanted and self.if_match:
+            raise Problem("condition_missing")
+        if wanted and wanted != "*" and _etag(told()) not in parse_etags(wanted):
+            raise Problem("changed_meanwhile")
+
     def _count(self, what: str, who: str, most: int) -> None:
         allowed = throttle.count(f"api-{what}", who, most=most, per_s=60)
         self.allowance = (what, most, allowed)
         if allowed.refused:
             raise Problem("too_many_requests", retry_after_s=allowed.reset_s)
+
+
+def _etag(told: Any) -> str:
+    """As the framework makes it of an answer's bytes."""
+    return quote_etag(hashlib.md5(JSONRenderer().render(told), usedforsecurity=False).hexdigest())
 
 
 class Nowhere(ApiView):

@@ -28,6 +28,9 @@ class Scope(models.TextChoices):
     REFUNDS_WRITE = "refunds:write", _("ask for refunds, in the name of who made the key")
     LEDGER_READ = "ledger:read", _("see the ledger")
     CASES_READ = "cases:read", _("see cases")
+    BILLS_READ = "bills:read", _("see bill days and what differs")
+    WEBHOOKS_READ = "webhooks:read", _("see webhooks and what was delivered")
+    WEBHOOKS_WRITE = "webhooks:write", _("add and change webhooks, which hear of every order")
 
 
 class ApiClient(models.Model):

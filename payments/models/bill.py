@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, Q, Value
+from django.db.models.functions import Concat, Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import internal, personal, seal, sealed_place, unseal
@@ -27,6 +27,11 @@ class BillDayQuerySet(models.QuerySet["BillDay"]):
     def move(self, day: "BillDay", state: "BillDay.State", *, version: int, **values: Any) -> bool:
         """Write what became of a day that `take` gave us. False for a holder who was too slow and has been replaced."""
         return self.filter(pk=day.pk, version=version).update(state=state, **values) == 1
+
+    def untold(self) -> "BillDayQuerySet":
+        """Compared and closed days that webhooks have not heard of as they are now."""
+        known = (BillDay.State.MATCHED, BillDay.State.CLOSED)
+        return self.filter(state__in=known).exclude(told=Concat("state", Value(":"), "result_hash"))
 
 
 class BillDay(models.Model):
@@ -72,6 +77,8 @@ class BillDay(models.Model):
     matched_at = internal(models.DateTimeField(_("compared at"), null=True, blank=True))
     closed_at = internal(models.DateTimeField(_("closed at"), null=True, blank=True))
     closed_by = internal(models.CharField(_("closed by"), max_length=80, blank=True, default=""))
+    # "state:result_hash" as webhooks have heard of it
+    told = internal(models.CharField(_("told to webhooks"), max_length=80, db_default="", default="", editable=False))
 
     objects: ClassVar[BillDayQuerySet] = BillDayQuerySet.as_manager()  # type: ignore[assignment]  # with these methods
 

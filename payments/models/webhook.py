@@ -29,7 +29,15 @@ class WebhookKind(models.TextChoices):
     REFUND_SUCCEEDED = "refund.succeeded", _("a refund is done")
     REFUND_FAILED = "refund.failed", _("a refund failed")
     CASE_OPENED = "case.opened", _("a case is opened")
+    BILL_DAY_MATCHED = "bill_day.matched", _("a day's bill is compared")
+    BILL_DAY_CLOSED = "bill_day.closed", _("a bill day is closed")
     TEST = "webhook.test", _("a test")
+
+
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    def locked(self, pk: int) -> "WebhookEndpoint":
+        """It, for a change, until the commit."""
+        return self.select_for_update(no_key=True).get(pk=pk)
 
 
 class WebhookEndpoint(models.Model):
@@ -48,6 +56,8 @@ class WebhookEndpoint(models.Model):
     why_not = internal(models.CharField(_("why not"), max_length=100, blank=True, default=""))
     last_sequence = internal(models.BigIntegerField(_("last number"), default=0))
     created_at = internal(models.DateTimeField(_("created"), db_default=Now()))
+
+    objects: ClassVar[WebhookEndpointQuerySet] = WebhookEndpointQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("webhook")

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from payments.models import (
+    BillDay,
     Case,
     Order,
     Refund,
@@ -65,6 +66,27 @@ def announce_cases(*, limit: int) -> int:
     return len(cases)
 
 
+def announce_bill_days(*, limit: int) -> int:
+    """Tell about days that were compared or closed, by whomever, since they were told about. Returns how many."""
+    with transaction.atomic(durable=True):
+        fresh = BillDay.objects.untold().order_by("pk").select_for_update(skip_locked=True, no_key=True)
+        days = list(fresh[:limit])
+        for day in days:
+            _announce_bill_day(day)
+            BillDay.objects.filter(pk=day.pk).update(told=f"{day.state}:{day.result_hash}")
+    return len(days)
+
+
+def _announce_bill_day(day: BillDay) -> None:
+    """Each result of its comparison once, and its end."""
+    kinds = {WebhookKind.BILL_DAY_MATCHED: f"{day.pk}:{day.result_hash}"}
+    if day.state == BillDay.State.CLOSED:
+        kinds[WebhookKind.BILL_DAY_CLOSED] = f"{day.pk}"
+    for kind, once_per in kinds.items():
+        if _listeners(kind).exists():
+            announce(kind, once_per, {"bill_day": bill_day_data(day)})
+
+
 def order_data(order: Order) -> dict[str, Any]:
     paid_by = order.paid_by
     return {
@@ -91,6 +113,14 @@ def case_data(case: Case) -> dict[str, Any]:
     return {
         "id": case.pk, "kind": case.kind, "subject": case.subject, "severity": case.severity, "state": case.state,
         "currency": "CNY", "amount_fen": case.amount_fen, "due_at": case.due_at.isoformat(),
+    }  # fmt: skip
+
+
+def bill_day_data(day: BillDay) -> dict[str, Any]:
+    return {
+        "id": day.pk, "day": f"{day.day:%Y-%m-%d}", "seller_id": day.account.seller_id, "state": day.state,
+        "content": day.content, "currency": "CNY", "ours_fen": day.ours_fen, "theirs_fen": day.theirs_fen,
+        "difference_fen": day.difference_fen, "differences": day.differences.count(),
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
+from payments.errors import TooManyWebhooks
 from payments.models import AuditEvent, WebhookDelivery, WebhookEndpoint, WebhookKind
 from payments.models.clock import database_now
 from payments.models.webhook import new_secret
@@ -13,15 +14,17 @@ from payments.services.announce import announce
 from payments.services.deliver_webhooks import check_address
 
 BOTH_SIGN = timedelta(hours=24)
+MOST_ACTIVE = 20  # each event costs a delivery for every one
 
 
 @transaction.atomic
 def add_endpoint(*, url: str, kinds: Iterable[str], description: str, actor: str) -> WebhookEndpoint:
     """One more address that is told; its secret is in it, to be shown once. No kinds: everything.
 
-    Raises LinkRefused where the address is none of the open internet.
+    Raises LinkRefused where the address is none of the open internet, TooManyWebhooks.
     """
     check_address(url)
+    _leave_room()
     endpoint = WebhookEndpoint(url=url, kinds=sorted(kinds), description=description, signing_secret=new_secret())
     endpoint.save()
     AuditEvent.objects.add(endpoint, "webhook_added", actor=actor, address=url)
@@ -32,8 +35,10 @@ def add_endpoint(*, url: str, kinds: Iterable[str], description: str, actor: str
 def change_endpoint(
     endpoint: WebhookEndpoint, *, url: str, kinds: Iterable[str], description: str, active: bool, actor: str
 ) -> None:
-    """Raises LinkRefused. What waits for an endpoint that is not told any more waits until it is told again."""
+    """Raises LinkRefused, TooManyWebhooks. What waits for an endpoint that is not told any more waits until it is told again."""
     check_address(url)
+    if active:
+        _leave_room(beside=endpoint)
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         url=url, kinds=sorted(kinds), description=description, active=active, why_not=""
     )
@@ -43,13 +48,24 @@ def change_endpoint(
 @transaction.atomic
 def rotate_secret(endpoint: WebhookEndpoint, *, actor: str) -> str:
     """A new secret, shown once; for a day the one before signs too, so that the receiver can change in peace."""
-    held = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+    held = WebhookEndpoint.objects.locked(endpoint.pk)
     made = new_secret()
     held.old_signing_secret, held.old_until = str(held.signing_secret), database_now() + BOTH_SIGN
     held.signing_secret = made
     held.save(update_fields=["signing_secret", "old_signing_secret", "old_until"])
     AuditEvent.objects.add(endpoint, "webhook_secret_rotated", actor=actor)
     return made
+
+
+def is_full(*, beside: WebhookEndpoint | None = None) -> bool:
+    """Whether no more endpoints can be told; `beside` is not counted."""
+    others = WebhookEndpoint.objects.filter(active=True).exclude(pk=beside.pk if beside and beside.pk else 0)
+    return others.count() >= MOST_ACTIVE
+
+
+def _leave_room(*, beside: WebhookEndpoint | None = None) -> None:
+    if is_full(beside=beside):
+        raise TooManyWebhooks(f"{MOST_ACTIVE} webhooks are told already: switch one off first")
 
 
 def send_test(endpoint: WebhookEndpoint, *, actor: str) -> None:

@@ -20,12 +20,6 @@ def shop(committed_db, identity) -> Shop:
     return Shop(*add_client("茶铺分店", scopes=Scope.values, addresses=(), person=person))
 
 
-def put(shop: Shop, path: str, body: object):
-    return shop.browser.put(
-        f"/api/v1/{path}", body, content_type="application/json", HTTP_AUTHORIZATION=f"Bearer {shop.key}"
-    )
-
-
 @pytest.fixture
 def cart(shop) -> str:
     return f"carts/{shop.post('carts', {}).json()['token']}"
@@ -56,10 +50,10 @@ def test_goods_come_with_kinds_prices_and_what_is_free_in_the_readers_language(
 
 def test_a_cart_becomes_an_order_that_holds_goods_and_knows_its_program(shop, cart, make_variant):
     make_variant("LJ-50", 12800, stock=3)
-    told = put(shop, f"{cart}/lines/LJ-50", {"quantity": 2}).json()
+    told = shop.put(f"{cart}/lines/LJ-50", {"quantity": 2}).json()
     assert (told["total_fen"], told["lines"][0]["quantity"]) == (25600, 2)
-    assert put(shop, f"{cart}/lines/LJ-50", {"quantity": 2}).json() == told, "said again it changes nothing"
-    assert put(shop, f"{cart}/contact", CONTACT).status_code == 204
+    assert shop.put(f"{cart}/lines/LJ-50", {"quantity": 2}).json() == told, "said again it changes nothing"
+    assert shop.put(f"{cart}/contact", CONTACT).status_code == 204
 
     first, again = (shop.post(f"{cart}/order", {"total_fen": 25600}, key="one-order") for _ in range(2))
 
@@ -74,31 +68,50 @@ def test_a_cart_becomes_an_order_that_holds_goods_and_knows_its_program(shop, ca
 @pytest.mark.rows("C05", "C14")
 def test_nothing_is_ordered_that_the_buyer_has_not_seen_or_that_is_not_for_sale(shop, cart, make_variant):
     assert code_of(shop.post(f"{cart}/order", {"total_fen": 0})) == "cart_empty"
-    assert code_of(put(shop, f"{cart}/lines/NONE", {"quantity": 1})) == "not_found"
+    assert code_of(shop.put(f"{cart}/lines/NONE", {"quantity": 1})) == "not_found"
     variant = make_variant("LJ-50", 12800, stock=1)
-    put(shop, f"{cart}/lines/LJ-50", {"quantity": 2})
+    shop.put(f"{cart}/lines/LJ-50", {"quantity": 2})
     assert code_of(shop.post(f"{cart}/order", {"total_fen": 25600})) == "details_missing"
-    put(shop, f"{cart}/contact", CONTACT)
+    shop.put(f"{cart}/contact", CONTACT)
     assert code_of(shop.post(f"{cart}/order", {"total_fen": 25600})) == "goods_gone"
-    put(shop, f"{cart}/lines/LJ-50", {"quantity": 1})
+    shop.put(f"{cart}/lines/LJ-50", {"quantity": 1})
     Variant.objects.filter(pk=variant.pk).update(price_fen=12801)
     assert code_of(shop.post(f"{cart}/order", {"total_fen": 12800})) == "prices_moved"
     Product.objects.update(is_listed=False)
     assert code_of(shop.post(f"{cart}/order", {"total_fen": 12801})) == "goods_gone"
-    assert code_of(put(shop, f"{cart}/lines/LJ-50", {"quantity": 1})) == "not_found"
+    assert code_of(shop.put(f"{cart}/lines/LJ-50", {"quantity": 1})) == "not_found"
 
     assert Order.objects.count() == 0
 
 
 @pytest.mark.rows("C02")
+@pytest.mark.rows("C10")
+def test_a_line_is_put_once_per_key_and_not_over_what_nobody_saw(shop, cart, make_variant):
+    make_variant("LJ-50", 12800, stock=9)
+    seen = shop.get(cart)["ETag"]
+    assert code_of(shop.put(f"{cart}/lines/LJ-50", {"quantity": 1}, key="")) == "key_missing"
+    first = shop.put(f"{cart}/lines/LJ-50", {"quantity": 1}, key="k", HTTP_IF_MATCH=seen)
+    assert first.status_code == 200
+
+    late = shop.put(f"{cart}/lines/LJ-50", {"quantity": 5}, HTTP_IF_MATCH=seen)
+    assert (late.status_code, code_of(late)) == (412, "changed_meanwhile")
+    assert code_of(shop.put(f"{cart}/contact", CONTACT, HTTP_IF_MATCH=seen)) == "changed_meanwhile"
+    again = shop.put(f"{cart}/lines/LJ-50", {"quantity": 1}, key="k", HTTP_IF_MATCH=seen)
+    assert (again.json(), again["Idempotent-Replayed"]) == (first.json(), "true"), "the answer that was lost"
+    assert code_of(shop.put(f"{cart}/lines/LJ-50", {"quantity": 2}, key="k")) == "key_reused"
+    assert shop.get(cart).json() == first.json()
+
+    assert shop.put(f"{cart}/lines/LJ-50", {"quantity": 3}, HTTP_IF_MATCH=shop.get(cart)["ETag"]).status_code == 200
+
+
 def test_what_a_cart_does_not_take_is_pointed_at(shop, cart, make_variant):
     make_variant("LJ-50")
     wrongs: tuple[Any, ...] = (-1, 100, 0.5, "2", None, [])
     for wrong in wrongs:
-        assert code_of(put(shop, f"{cart}/lines/LJ-50", {"quantity": wrong})) == "wrong_fields"
-    answer = put(shop, f"{cart}/contact", {**CONTACT, "mobile": "12", "email": "x"})
+        assert code_of(shop.put(f"{cart}/lines/LJ-50", {"quantity": wrong})) == "wrong_fields"
+    answer = shop.put(f"{cart}/contact", {**CONTACT, "mobile": "12", "email": "x"})
     assert {each["pointer"] for each in answer.json()["errors"]} == {"/mobile", "/email"}
-    assert put(shop, f"{cart}/lines/LJ-50", {"quantity": 0}).json()["lines"] == []
+    assert shop.put(f"{cart}/lines/LJ-50", {"quantity": 0}).json()["lines"] == []
     assert code_of(shop.get("carts/unknown")) == "not_found"
 
 

@@ -144,6 +144,17 @@ class World:
         about = {"event__data__case__subject": "webhook:beat"}
         return WebhookDelivery.objects.filter(endpoint=endpoint, **about).count
 
+    def announce_bill_days(self, ago: timedelta) -> Effect:
+        endpoint = add_endpoint(url=self.receiver.url, kinds=["bill_day.closed"], description="", actor="staff:1")
+        account = MerchantAccount.objects.order_by("pk").first()
+        assert account is not None
+        now = database_now()
+        BillDay.objects.create(
+            account=account, day=(now - timedelta(days=50)).date(), state="closed", content="empty", imported_at=now,
+            matched_at=now, ours_fen=0, theirs_fen=0, result_hash="r", closed_at=now, closed_by="staff:1",
+        )  # fmt: skip
+        return WebhookDelivery.objects.filter(endpoint=endpoint, event__data__bill_day__state="closed").count
+
     def keep_house(self, ago: timedelta) -> Effect:
         Duty.objects.create(name="keep_house", due_at=database_now() - ago)
         old = database_now() - timedelta(days=400)
@@ -193,7 +204,7 @@ ONCE: dict[str, Any] = {
     "poll_unsettled": ("paid", 1, 1), "close_due": ("closed", 1, 1), "send_refunds": ("succeeded", [3000], 1),
     "go_on_with_bulk_refunds": ("asked", 1), "lapse_refund_requests": ("lapsed", 0, 1),
     "end_dead_calls": ("unknown", 1), "relay_outbox_messages": 1,
-    "deliver_webhooks": [("delivered", 1)], "announce_cases": 1,
+    "deliver_webhooks": [("delivered", 1)], "announce_cases": 1, "announce_bill_days": 1,
     "keep_house": (0, 1), "watch_certificates_end": 1, "seal_audit": 1, "check_books_nightly": (1, 1),
     "tend_books": ("closed", 3), "escalate_overdue_cases": ("high", 1), "tidy_old_carts": 0, "tell_who_waits": (0, 1),
 }  # fmt: skip

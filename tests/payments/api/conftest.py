@@ -25,9 +25,18 @@ class Shop:
     def get(self, path: str, **more: Any) -> Any:
         return self.browser.get(f"/api/v1/{path}", HTTP_AUTHORIZATION=f"Bearer {self.key}", **more)
 
-    def post(self, path: str, body: Any = None, *, key: str | None = None, **more: Any) -> Any:
+    def post(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self.write("post", path, body, **more)
+
+    def put(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self.write("put", path, body, **more)
+
+    def patch(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self.write("patch", path, body, **more)
+
+    def write(self, method: str, path: str, body: Any, *, key: str | None = None, **more: Any) -> Any:
         once = key if key is not None else f"test-{next(self.fresh)}"
-        return self.browser.post(
+        return getattr(self.browser, method)(
             f"/api/v1/{path}", body, content_type="application/json", HTTP_AUTHORIZATION=f"Bearer {self.key}",
             HTTP_IDEMPOTENCY_KEY=once, **more,
         )  # fmt: skip

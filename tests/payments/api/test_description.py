@@ -32,9 +32,12 @@ def test_every_write_asks_for_a_key_and_every_operation_says_how_it_refuses(desc
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
             headers = [
-                each["name"] for each in operation.get("parameters", []) if each["in"] == "header" and each["required"]
+                each["name"]
+                for each in operation.get("parameters", [])
+                if each["in"] == "header" and each.get("required")
             ]
-            assert headers == (["Idempotency-Key"] if method == "post" else []), path
+            must = ["Idempotency-Key", "If-Match"] if method == "patch" else ["Idempotency-Key"]
+            assert headers == ([] if method == "get" else must), path
             assert {"400", "401", "403", "404", "429"} <= set(operation["responses"]), path
             assert operation["security"], path
     assert described["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == list(CODES)
