@@ -69,6 +69,18 @@ def test_a_bill_is_read_whole_with_its_sums_and_the_day_moves_on(upload):
     assert (file.day.state, file.day.content) == (BillDay.State.IMPORTED, BillDay.Content.LINES)
 
 
+def test_what_was_read_is_counted_before_it_is_compared(upload):
+    """Else PostgreSQL plans for a few lines whatever there are, and looks each one's payment up by itself."""
+    file = upload(packed(LINES))
+
+    with connection.cursor() as cursor:
+        part = f"payments_statementline_{file.pk}"
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [part])
+        assert cursor.fetchone() == (2.0,)
+        cursor.execute("SELECT count(*) FROM pg_stats WHERE tablename = %s AND attname = 'trade_no'", [part])
+        assert cursor.fetchone() == (1,)
+
+
 def test_the_file_is_kept_as_it_came(upload):
     data = packed(LINES)
 

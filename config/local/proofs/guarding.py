@@ -41,9 +41,10 @@ def guards() -> int:
 
 
 def _copied(to: Path) -> Path:
-    """The checkout's own files; what git does not know stays behind."""
+    """The checkout's own files and the translations made of them; what else git does not know stays behind."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
+    made = [str(each.relative_to(ROOT)) for each in ROOT.glob("locale/**/*.mo")]
+    for name in filter(None, [*listed.split("\0"), *made]):
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).exists():
             shutil.copy2(ROOT / name, to / name)
