@@ -124,16 +124,12 @@ class Differences(ApiView, GenericAPIView[Difference]):
 
 
 class CloseBillDay(ApiView):
-    persons_only = True
+    persons_right = "payments.close_bill_day"
 
     @extend_schema(operation_id="bill_day_close", tags=["books"], request=None, responses=BillDayTold)
     @answered_once(in_one_commit=True)
     def post(self, request: Request, number: str) -> Response:
         """Close a compared day, each difference of which is explained or has its case. Never by a key."""
-        if self.caller.client_id is not None:
-            raise Problem("person_needed")
-        if not self.caller.person.has_perm("payments.close_bill_day"):
-            raise Problem("forbidden")
         if not close_day(found(number), actor=self.caller.name):
             raise Problem("day_not_closable")
         return Response(BillDayTold(found(number)).data)

@@ -83,10 +83,16 @@ class ByStaffSession(SessionAuthentication):
 
 
 class HasScope(BasePermission):
-    """The view's scope for this method: `read` for GET, `write` for all others. None is for everybody who is known."""
+    """The view's scope for this method: `read` for GET, `write` for all others; or the right of a person, for no key has one."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         wanted = view.read if request.method in ("GET", "HEAD") else view.write
         if request.method not in view.allowed_methods:
             return True  # and is told so: 405 says nothing about rights
-        return isinstance(request.auth, Caller) and (wanted is None or wanted in request.auth.scopes)
+        if not isinstance(request.auth, Caller):
+            return False
+        if view.persons_right is None:
+            return wanted in request.auth.scopes
+        if request.auth.client_id is not None:
+            raise Problem("person_needed")
+        return request.auth.person.has_perm(view.persons_right)

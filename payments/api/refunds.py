@@ -155,11 +155,9 @@ def _worth(part: Refundable, lines: list[dict[str, int]]) -> dict[str, int]:
 class Decide(ApiView):
     """What both decisions share: a person in a session of their own. A key never decides, whoever made it."""
 
-    persons_only = True
+    persons_right = "payments.approve_refund"
 
     def decided(self, number: str, **words: Any) -> Response:
-        if self.caller.client_id is not None:
-            raise Problem("person_needed")
         refund = found(self.caller, number)
         try:
             if "why" in words:

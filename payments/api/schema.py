@@ -48,7 +48,7 @@ class Described(AutoSchema):
     """Operations are named after their view: `orders_list`, `payment_check`."""
 
     def get_auth(self) -> Any:
-        return [{"session": []}] if getattr(self.view, "persons_only", False) else super().get_auth()
+        return [{"session": []}] if getattr(self.view, "persons_right", None) else super().get_auth()
 
     def get_override_parameters(self) -> list[Any]:
         if self.method == "GET":

@@ -23,13 +23,15 @@ from payments.services.throttle import Allowance, client_address
 
 @method_decorator(conditional_page, name="dispatch")
 class ApiView(APIView):
-    """read, write: the scope that GET needs, and any other method. None: whoever is known.
+    """read, write: the scope that GET needs, and any other method.
 
-    if_match  whether PUT and PATCH must say with If-Match what they change; else they may
+    persons_right  the right it takes instead, of a person in a session
+    if_match       whether PUT and PATCH must say with If-Match what they change; else they may
     """
 
     read: str | None = None
     write: str | None = None
+    persons_right: str | None = None
     if_match = False
     authentication_classes: tuple[type[BaseAuthentication], ...] = (ByKey, ByStaffSession)
     permission_classes: tuple[type[BasePermission], ...] = (HasScope,)

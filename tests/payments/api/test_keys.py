@@ -106,41 +106,6 @@ def test_last_use_is_written_once_a_minute(shop, django_assert_num_queries):
     assert ApiKey.objects.filter(used_at__gt=first).exists()
 
 
-NEEDS = [
-    ("orders:read", "orders", None), ("orders:write", "orders", ORDER), ("orders:read", "refunds", None),
-    ("payments:write", "orders/2026112200000000/payments", {"scene": "qr"}), ("ledger:read", "ledger", None),
-    ("refunds:write", "orders/2026112200000000/refunds", {"reason": "other", "amount_fen": 1}),
-    ("orders:write", "orders/2026112200000000/cancel", {}), ("cases:read", "cases", None),
-    ("payments:write", "payments/X/check", {}), ("payments:write", "payments/X/close", {}),
-]  # fmt: skip
-
-
-def test_each_address_needs_its_scope(connect, merchant):
-    every = {scope for scope, _path, _body in NEEDS}
-    having = {scope: connect(f"having {scope}", scope) for scope in every}
-    lacking = {scope: connect(f"lacking {scope}", *(every - {scope})) for scope in every}
-    for scope, path, body in NEEDS:
-        answers = [
-            each[scope].get(path) if body is None else each[scope].post(path, body) for each in (having, lacking)
-        ]
-        assert answers[0].status_code in (200, 201, 404), (scope, path)
-        assert (answers[1].status_code, code_of(answers[1])) == (403, "forbidden"), (scope, path)
-
-
-ROLES = ("viewer", "support", "cashier", "finance", "approver", "catalogue manager", "owner")
-OPEN = {
-    "orders": set(ROLES) - {"catalogue manager"}, "refunds": set(ROLES) - {"catalogue manager"},
-    "ledger": set(ROLES) - {"catalogue manager"}, "cases": set(ROLES) - {"catalogue manager"},
-}  # fmt: skip
-
-
-def test_staff_read_in_their_session_what_their_role_opens(member):
-    for role in ROLES:
-        browser = member(role)
-        seen = {path: browser.get(f"/api/v1/{path}").status_code for path in OPEN}
-        assert seen == {path: 200 if role in roles else 403 for path, roles in OPEN.items()}, role
-
-
 def test_a_session_without_the_second_factor_is_no_session_here(owner):
     browser = Client()
     browser.force_login(owner)
