@@ -97,7 +97,7 @@ def _refuse_write_off(request: HttpRequest, case: Case) -> Said:
 
 def _write_off(request: HttpRequest, case: Case) -> Said:
     fen = work_cases.write_off(case, person=person(request), session=request.session)
-    return gettext("Written off: {amount} left money in cases.").format(amount=Money(fen))
+    return gettext("Written off: {amount}.").format(amount=Money(fen))
 
 
 DEEDS: dict[str, Callable[[HttpRequest, Case], Said]] = {

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
+from payments.admin.bill_words import signed
 from payments.admin.case_deeds import DEEDS, Unclear, may, offered, person, why_not
 from payments.admin.case_filters import Age, Kinds, Owner, Role, Work
 from payments.admin.case_forms import NoteForm, OwnerForm, RefundPartForm, workers
@@ -185,7 +186,7 @@ class CaseAdmin(ReadOnlyAdmin):
             "may": {_name(what): offered(request, case, what, seen) for what in DEEDS},
             "forms": {_name(what): form for what, form in given.items()}, "role": _role(case),
             "late": _lateness(case), "is_open": case.state in Case.UNENDED,
-            "day": _day(case),
+            "day": _day(case), "in_bill": signed(seen.in_bill_fen),
             "asked_by_me": case.write_off_requester_id == request.user.pk, "facts": _plain_facts(case), "errors": bool(forms),
         }, status=status)  # fmt: skip
 

@@ -35,6 +35,7 @@ class Transfer(models.Model):
         WRITE_OFF = "write_off", _("case written off")
         FEE = "fee", _("fees of a bill")
         PAYOUT = "payout", _("payout to the bank")
+        CORRECT = "correct", _("corrected to what the bill says")
 
     transaction = internal(
         models.ForeignKey(
@@ -48,7 +49,7 @@ class Transfer(models.Model):
             verbose_name=_("refund"),
         )
     )  # fmt: skip
-    # of fees and payouts: the bill they stand in, once per file and channel
+    # of fees and payouts: the bill they stand in, once per file and channel; of a correction that is about no payment of ours
     bill_file = internal(
         models.ForeignKey(
             "payments.BillFile", models.PROTECT, null=True, blank=True, related_name="transfers", db_index=False
@@ -73,11 +74,22 @@ class Transfer(models.Model):
             ),
             models.UniqueConstraint(fields=["refund"], name="refund_posted_once"),
             models.UniqueConstraint(fields=["transaction"], condition=Q(cause="assign"), name="assigned_once"),
-            models.UniqueConstraint(fields=["transaction"], condition=Q(cause="write_off"), name="written_off_once"),
-            models.UniqueConstraint(fields=["bill_file", "channel", "cause", "debit"], name="bill_posted_once"),
+            # evidence is the case
+            models.UniqueConstraint(
+                fields=["transaction", "evidence"], condition=Q(cause="write_off"), name="written_off_once"
+            ),
+            # evidence is the case, or the line of the bill; the other way round once more, when it is taken back
+            models.UniqueConstraint(fields=["evidence", "debit"], condition=Q(cause="correct"), name="corrected_once"),
+            models.UniqueConstraint(
+                fields=["bill_file", "channel", "cause", "debit"],
+                condition=Q(cause__in=("fee", "payout")),
+                name="bill_posted_once",
+            ),
             check("transfer_refund_named", "(cause = 'refund') = (refund_id IS NOT NULL)"),
             check("transfer_of_a_payment_or_a_bill", "num_nonnulls(transaction_id, bill_file_id) = 1"),
-            check("transfer_bill_named", "(bill_file_id IS NOT NULL) = (cause IN ('fee', 'payout'))"),
+            check(
+                "transfer_bill_named", "cause = 'correct' OR (bill_file_id IS NOT NULL) = (cause IN ('fee', 'payout'))"
+            ),
         )
 
     def __str__(self) -> str:

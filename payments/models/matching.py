@@ -93,6 +93,30 @@ FROM bill_found f
 LEFT JOIN payments_case c ON f.state = 'case' AND c.kind = f.kind AND c.subject = f.subject AND c.state IN ('open', 'assigned')
 ON CONFLICT (day_id, kind, key) DO NOTHING
 """
+# What a payment brought, as the bill says: the rest is the merchant's discount.
+RECEIPTS = """
+WITH locked AS (
+    SELECT o.id FROM payments_order o WHERE o.id IN (
+        SELECT t.order_id FROM payments_transaction t JOIN bill_found f ON f.transaction_id = t.id WHERE f.kind = 'bill_receipt')
+    ORDER BY o.id FOR NO KEY UPDATE
+), wrong AS (
+    SELECT f.transaction_id, l.line_no, l.receipt_fen FROM bill_found f
+    JOIN payments_statementline l ON l.file_id = %(file)s AND l.line_no = f.line_no AND l.key = f.trade_no || '/交易/'
+    WHERE f.kind = 'bill_receipt' AND (SELECT count(*) FROM locked) >= 0
+), corrected AS (
+    UPDATE payments_transaction t SET receipt_fen = w.receipt_fen, version = t.version + 1
+    FROM wrong w, payments_transaction was
+    WHERE t.id = w.transaction_id AND was.id = t.id AND t.state = 'paid' AND w.receipt_fen BETWEEN 0 AND t.amount_fen
+    RETURNING t.id, t.receipt_fen - was.receipt_fen AS more, w.line_no
+), noted AS (
+    INSERT INTO payments_auditevent (subject_kind, subject_id, action, state, actor, cause)
+    SELECT 'transaction', id, 'receipt_corrected', 'paid', 'bill', %(evidence)s FROM corrected
+)
+INSERT INTO payments_transfer (transaction_id, cause, debit, credit, fen, evidence)
+SELECT id, 'correct', CASE WHEN more > 0 THEN 'alipay_receivable' ELSE 'merchant_discount' END,
+       CASE WHEN more > 0 THEN 'merchant_discount' ELSE 'alipay_receivable' END, abs(more), %(evidence)s || '/' || line_no
+FROM corrected WHERE more <> 0
+"""
 # What could be booked from the bill: payments that nobody told us of, refunds made elsewhere or in doubt here.
 TO_BOOK = """
 SELECT DISTINCT ON (f.kind, f.out_trade_no, name) f.kind, l.trade_no, l.out_trade_no, name, abs(l.fen), l.receipt_fen,
@@ -137,14 +161,14 @@ FROM (
     WHERE l.file_id = %(file)s AND l.fee_fen <> 0
       AND (l.nth = 1 OR l.line_no IN (SELECT line_no FROM bill_named WHERE is_another)) GROUP BY 1
 ) f WHERE fen <> 0
-ON CONFLICT (bill_file_id, channel, cause, debit) DO NOTHING
+ON CONFLICT (bill_file_id, channel, cause, debit) WHERE cause IN ('fee', 'payout') DO NOTHING
 """
 PAYOUTS = """
 INSERT INTO payments_transfer (bill_file_id, channel, cause, debit, credit, fen, evidence)
 SELECT %(account_file)s, '', 'payout', CASE WHEN sum(fen) < 0 THEN 'bank' ELSE 'alipay_receivable' END,
        CASE WHEN sum(fen) < 0 THEN 'alipay_receivable' ELSE 'bank' END, abs(sum(fen)), %(evidence)s
 FROM payments_statementline WHERE file_id = %(account_file)s AND nth = 1 AND kind = 'payout' HAVING sum(fen) <> 0
-ON CONFLICT (bill_file_id, channel, cause, debit) DO NOTHING
+ON CONFLICT (bill_file_id, channel, cause, debit) WHERE cause IN ('fee', 'payout') DO NOTHING
 """
 EXPLAIN_WAITING = f"""
 UPDATE payments_difference d SET state = 'explained', waits_until = NULL, explanation = 'bill:' || f.id
@@ -226,7 +250,7 @@ def keep(about: Comparison) -> None:
     """Keep what `find` found and is not kept yet: each as explained, waiting, or a case. Book fees and payouts once."""
     words = about.words()
     with connection.cursor() as cursor:
-        for statement in (ELSEWHERE, JUDGE, KNOWN, CASES, KEEP):
+        for statement in (ELSEWHERE, JUDGE, RECEIPTS, KNOWN, CASES, KEEP):
             cursor.execute(statement, words)
         if about.file:
             cursor.execute(FEES, words)

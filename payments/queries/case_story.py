@@ -6,6 +6,7 @@ from datetime import datetime
 from payments.models import Case, Order, Refund, Transaction
 from payments.models.ledger import in_cases_fen
 from payments.money import Money
+from payments.queries.bill_gap import in_bill_fen
 from payments.queries.people import names
 
 
@@ -21,13 +22,22 @@ class CaseStep:
 
 @dataclass(frozen=True, slots=True)
 class CaseStory:
-    """`attempt`, `refund` and `order` are what it is about, where it is about any; `in_cases` belongs to nobody yet."""
+    """`attempt`, `refund` and `order` are what it is about, where it is about any; `in_cases` belongs to nobody yet.
+
+    in_bill_fen  what a bill has more than we have booked; below zero: less
+    """
 
     attempt: Transaction | None
     refund: Refund | None
     order: Order | None
     in_cases: Money
     steps: list[CaseStep]
+    in_bill_fen: int = 0
+
+    @property
+    def to_write_off(self) -> Money:
+        """What a write-off moves."""
+        return Money(self.in_cases.fen + abs(self.in_bill_fen))
 
     @property
     def pays_its_order(self) -> bool:
@@ -73,7 +83,7 @@ def attempt_of(case: Case) -> Transaction | None:
 
 
 def story(case: Case) -> CaseStory:
-    """Six queries at most, however long its history."""
+    """Eight queries at most, however long its history."""
     attempt = attempt_of(case)
     kind, _separator, key = case.subject.partition(":")
     refund = Refund.objects.filter(pk=key).first() if kind == "refund" and key.isdigit() else None
@@ -81,7 +91,7 @@ def story(case: Case) -> CaseStory:
     if kind == "order" and key.isdigit():
         order = Order.objects.select_related("paid_by").filter(pk=key).first()
     left = in_cases_fen(attempt.pk) if attempt else 0
-    return CaseStory(attempt, refund, order, Money(max(left, 0)), _steps(case))
+    return CaseStory(attempt, refund, order, Money(max(left, 0)), _steps(case), in_bill_fen(case))
 
 
 def _steps(case: Case) -> list[CaseStep]:

@@ -25,11 +25,13 @@ ACTIONS = {
     "webhook_gone": _("stopped: its address is gone"), "webhook_secret_rotated": _("new secret made"),
     "webhook_sent_again": _("sent again by hand"), "at_bank": _("at the buyer's bank"),
     "bank_returned_it": _("sent back by the buyer's bank"), "named": _("known by another number too"),
+    "receipt_corrected": _("what was received, corrected to the bill"),
 }  # fmt: skip
 CASE_ACTIONS = {
     "assigned": _("now with"), "released": _("back in the queue"), "noted": _("noted"), "resolved": _("resolved"),
     "write_off_asked": _("asked to write it off"), "write_off_refused": _("write-off not agreed"),
-    "written_off": _("written off"), "escalated": _("overdue: said aloud"), "asked_alipay": _("Alipay asked"),
+    "written_off": _("written off"), "escalated": _("overdue: said aloud"),
+    "write_off_taken_back": _("found after all: what was written off is booked again"), "asked_alipay": _("Alipay asked"),
     "booked": _("booked to its order"), "refund_asked": _("refund asked for"), "asked": _("the buyer asks"),
 }  # fmt: skip
 CASE_NOTES = {

@@ -16,6 +16,7 @@ from payments.models.clock import database_now
 from payments.models.ledger import in_cases_fen
 from payments.queries.case_story import attempt_of
 from payments.services import second_factor
+from payments.services.books.correct import correct
 from payments.services.refund import lock
 
 logger = structlog.get_logger(__name__)
@@ -79,6 +80,8 @@ def refuse_write_off(case: Case, why: str, *, person: User) -> None:
 def write_off(case: Case, *, person: User, session: SessionBase) -> int:
     """The second person agrees: what lies in money in cases is written off, and the case is over. Returns how much, in fen.
 
+    Where a bill has more or less than our books, that is written off too: the ledger then says what the bill says.
+
     Raises NotAllowed, StaleFactor, SamePerson, CaseOver.
     """
     _must(person, WRITE_OFF)
@@ -88,9 +91,12 @@ def write_off(case: Case, *, person: User, session: SessionBase) -> int:
         raise SamePerson("who asks for a write-off can't approve it")
     with transaction.atomic():
         attempt = attempt_of(case)
-        fen = _take_out(case, attempt) if attempt is not None else 0
+        if attempt is not None:
+            lock(attempt)
         if not Case.objects.mark_written_off(case, person.pk, actor=_actor(person)):
             raise CaseOver("it is decided already, or nobody asks for it any more")
+        fen = _take_out(case, attempt) if attempt is not None else 0
+        fen += abs(correct(case, attempt))
     logger.info("case_written_off", case=case.pk, fen=fen)
     return fen
 
@@ -110,7 +116,6 @@ def escalate_overdue(*, limit: int) -> int:
 
 def _take_out(case: Case, attempt: Transaction) -> int:
     """Out of money in cases with what is left of it there. A refund on its way would take it a second time."""
-    lock(attempt)
     left = in_cases_fen(attempt.pk)
     if left > 0 and Refund.objects.filter(transaction=attempt, state__in=Refund.RESERVING).exists():
         raise CaseRefused("a refund of this money is on its way")

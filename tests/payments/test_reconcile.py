@@ -8,16 +8,20 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.sessions.backends.cache import SessionStore
 from django.db import connection
 
 from payments.alipay.clock import BEIJING
-from payments.models import BillDay, BillFile, Case, Difference, MerchantAccount, Refund, Transaction, Transfer
+from payments.models import Account, BillDay, BillFile, Case, Difference, MerchantAccount, Refund, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
 from payments.money import Money
+from payments.queries.case_story import story
 from payments.queries.invariants import check_invariants
+from payments.queries.trial_balance import trial_balance
 from payments.sandbox.bills import Bill, Period, ledger_bill, trade_bill
 from payments.sandbox.ledger import Movement
+from payments.services import second_factor, work_cases
 from payments.services.books.days import shanghai_day, start_of
 from payments.services.books.reconcile import close_day, reconcile_day, settle_waiting
 from payments.services.books.upload import upload_bill
@@ -26,6 +30,7 @@ from payments.services.refund import settle_refund
 from payments.services.settle import settle
 from tests.conftest import Says, journalled
 from tests.payments.test_send_refunds import approved
+from tests.payments.test_work_cases import member
 
 NOON = timedelta(hours=12)
 LEDGER_NAME = "signcustomer"
@@ -102,6 +107,19 @@ class Books:
             data = io.BytesIO(self.file("signcustomer", flows))
             upload_bill(self.account, day, data, kind=BillFile.Kind.ACCOUNT, actor="staff:1")
         return reconcile_day(read.day)
+
+    def compare_with_receipt(self, receipt: str) -> BillDay:
+        """The bill of one payment, of which the merchant received less than the buyer owed."""
+        [line] = self.moved
+        until, day = self.since + timedelta(days=1), self.since.astimezone(BEIJING)
+        period = Period(self.since, until, f"{day:%Y%m%d}")
+        bill = trade_bill([line], period, account=f"{self.account.seller_id}0156", made_at=until)
+        name, amount = next(iter(bill.members)), Money(line.fen).to_yuan()
+        text = bill.members[name].replace(f"{amount},{amount},", f"{amount},{receipt},").replace(
+            f"实收共{amount}元", f"实收共{receipt}元"
+        )  # fmt: skip
+        data = io.BytesIO(replace(bill, members={**bill.members, name: text}).packed())
+        return reconcile_day(upload_bill(self.account, day.date(), data, kind=BillFile.Kind.TRADE, actor="staff:1").day)
 
 
 @pytest.fixture
@@ -481,3 +499,122 @@ def test_movements_that_don_t_fit_the_trades_are_cases(
     books.compare(flows=flows)
 
     assert kinds() == expected
+
+
+def written_off(case: Case) -> int:
+    """Asked for by one person, agreed to by another."""
+    session = SessionStore()
+    second_factor.mark_proved(session, database_now())
+    work_cases.ask_write_off(case, "looked everywhere", person=member("finance"))
+    case.refresh_from_db()
+    return work_cases.write_off(case, person=member("approver"), session=session)
+
+
+def corrections() -> list[tuple[str, str, int]]:
+    return list(Transfer.objects.filter(cause="correct").order_by("pk").values_list("debit", "credit", "fen"))
+
+
+def at_alipay_fen() -> int:
+    return next(row.balance_fen for row in trial_balance().rows if row.account == Account.ALIPAY_RECEIVABLE)
+
+
+LESS, MORE = ("written_off", "alipay_receivable"), ("alipay_receivable", "written_off")
+
+
+@pytest.mark.rows("I-33")
+@pytest.mark.parametrize(
+    ("spoil", "kind", "legs"),
+    [
+        (lambda books, paid, _back: books.moved.remove(books.of(paid)), "payment_not_in_bill", (*LESS, 8880)),
+        (lambda books, _paid, back: books.moved.remove(back), "refund_not_in_bill", (*MORE, 3000)),
+        (lambda books, paid, _back: books.change(books.of(paid), fen=8881), "bill_amount", (*MORE, 1)),
+        (lambda books, _paid, back: books.change(back, fen=-3002), "bill_refund_amount", (*LESS, 2)),
+        (lambda books, _paid, back: books.change(back, trade_no="2" * 28, out_trade_no="X"), "unknown_refund", (*LESS, 3000)),
+    ],
+)  # fmt: skip
+def test_what_is_written_off_brings_the_ledger_to_the_bill(
+    books, clocks, spoil: Callable[..., Any], kind: str, legs: tuple[str, str, int]
+):
+    clocks(fee_rate="")
+    paid = books.pay()
+    refund = books.give_back(paid, 3000)
+    spoil(books, paid, next(each for each in books.moved if each.out_request_no == refund.out_request_no))
+    day = books.compare()
+    Difference.objects.filter(state="waiting").update(waits_until=database_now())
+    settle_waiting(day.account_id)
+    before = at_alipay_fen()
+    case = Case.objects.open().get(kind=kind)
+
+    assert written_off(case) == legs[2]
+
+    assert corrections() == [legs]
+    assert at_alipay_fen() - before == (legs[2] if legs[0] == "alipay_receivable" else -legs[2])
+    assert trial_balance().proves
+    assert holds()
+
+
+@pytest.mark.rows("I-33")
+def test_a_stray_payment_that_no_bill_knows_leaves_money_in_cases_and_the_account(books):
+    attempt = books.attempt()
+    facts = books.says.facts(attempt, out_trade_no="NOBODY1", paid_at=books.since + NOON)
+    settle([facts], source=AskedQuery(uuid4(), books.account.pk, database_now()), actor="poll")
+    books.compare()
+
+    assert written_off(Case.objects.get(kind="payment_not_in_bill")) == 2 * 8880
+
+    assert corrections() == [("written_off", "alipay_receivable", 8880)]
+    assert (at_alipay_fen(), trial_balance().in_cases_fen, trial_balance().proves, holds()) == (0, 0, True, True)
+
+
+def test_what_was_written_off_and_is_found_in_another_bill_is_booked_again(books):
+    paid = books.pay()
+    line = books.moved.pop()
+    books.compare()
+    written_off(Case.objects.get())
+    books.since -= timedelta(days=1)
+    books.moved = [replace(line, at=books.since + NOON)]
+
+    books.compare()
+    settle_waiting(books.account.pk)
+
+    assert corrections() == [(*LESS, 8880), (*MORE, 8880)]
+    assert list(Case.objects.get(state="written_off").events.order_by("pk").values_list("action", flat=True))[-1] == (
+        "write_off_taken_back"
+    )
+    assert paid.trade_no == line.trade_no
+
+
+def test_what_was_not_here_and_has_come_since_is_not_written_off(books):
+    attempt = books.attempt()
+    line = books.bill(attempt)
+    books.change(line, fen=8881)
+    books.compare()
+    case = Case.objects.get(kind="payment_not_here")
+    assert story(case).in_bill_fen == 8881
+    facts = books.says.facts(attempt, paid_at=books.since + NOON, trade_no=line.trade_no)
+    settle([facts], source=AskedQuery(uuid4(), books.account.pk, database_now()), actor="poll")
+
+    assert (written_off(case), corrections()) == (0, [])
+
+
+def test_a_line_that_stands_twice_moves_no_money_when_it_is_written_off(books):
+    books.moved.append(books.of(books.pay()))
+    books.compare()
+
+    assert (written_off(Case.objects.get()), corrections()) == (0, [])
+
+
+@pytest.mark.rows("F67")
+@pytest.mark.parametrize("assumed", [8880, 8500])
+def test_what_a_payment_brought_is_corrected_to_the_bill_once(books, clocks, assumed: int):
+    clocks(fee_rate="")
+    paid = books.pay(receipt=Money(assumed))
+    books.compare_with_receipt("80.00")
+
+    paid.refresh_from_db()
+    assert (paid.receipt_fen, kinds()) == (8000, ["bill_receipt"])
+    assert corrections() == [("merchant_discount", "alipay_receivable", assumed - 8000)]
+    assert at_alipay_fen() == 8000 - 53, "the fee is taken of it"
+    reconcile_day(BillDay.objects.get())
+    assert len(corrections()) == 1
+    assert holds()

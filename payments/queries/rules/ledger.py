@@ -21,7 +21,8 @@ RULES: dict[str, str] = {
         WHERE coalesce(p.fen, 0) <> CASE r.state WHEN 'succeeded' THEN r.amount_fen ELSE 0 END
            OR p.transaction_id <> r.transaction_id""",
     # what lies at Alipay, in the till and at the bank is what was captured and not given back; and money in cases is the
-    # money that pays no order, written off or not: each fen once, and so for every payment by itself
+    # money that pays no order, written off or not: each fen once, and so for every payment by itself. What was corrected to a
+    # bill that says otherwise is beside that
     "I-16": f"""
         SELECT 'transaction:' || id FROM (
             SELECT transaction_id AS id,
@@ -29,7 +30,7 @@ RULES: dict[str, str] = {
                    CASE WHEN credit IN ({NOBODYS}) THEN fen ELSE 0 END
                    - CASE WHEN debit IN ({NOBODYS}) THEN fen ELSE 0 END AS cases,
                    CASE WHEN credit IN ({EARNS}) THEN fen ELSE 0 END - CASE WHEN debit IN ({EARNS}) THEN fen ELSE 0 END AS earned
-            FROM {{transfers}} p
+            FROM {{transfers}} p WHERE cause <> 'correct'
             UNION ALL
             SELECT t.id, -kept, CASE WHEN o.id IS NULL THEN -kept ELSE 0 END, CASE WHEN o.id IS NULL THEN 0 ELSE -kept END
             FROM {{transactions}} t LEFT JOIN payments_order o ON o.paid_by_id = t.id,

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from payments.models import AuditEvent, BillDay, BillFile, Case, Difference
 from payments.models.matching import Comparison, explain_waiting, find, keep, result_hash, totals
 from payments.services.books.book import book
+from payments.services.books.correct import take_back
 from payments.services.books.days import ready_at, start_of
 
 logger = structlog.get_logger(__name__)
@@ -48,9 +49,9 @@ def settle_waiting(account_id: int) -> None:
     """Explain what another day's bill shows by now; what has waited too long becomes a case. Closes days left without either."""
     with transaction.atomic():
         for case_id, explanation in explain_waiting(account_id):
-            case = Case.objects.open().filter(pk=case_id).first() if case_id else None
-            if case is not None:
-                Case.objects.mark_resolved(case, actor=ACTOR, note=f"found in {explanation}")
+            case = Case.objects.filter(pk=case_id).first() if case_id else None
+            if case is not None and not Case.objects.mark_resolved(case, actor=ACTOR, note=f"found in {explanation}"):
+                take_back(case, actor=ACTOR, found_in=f"found in {explanation}")
         for each in Difference.objects.filter(
             day__account=account_id, state=Difference.State.WAITING, waits_until__lte=Now()
         ).select_related("day"):
