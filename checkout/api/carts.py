@@ -120,15 +120,14 @@ class Line(ApiView):
     @answered_once(in_one_commit=True)
     def put(self, request: Request, token: str, sku: str) -> Response:
         """So many pieces of one kind. Said again it changes nothing."""
-        cart, asked = found(token), QuantityAsked(data=request.data)
-        asked.is_valid(raise_exception=True)
+        cart, asked = found(token), QuantityAsked.read(request.data)
         variant = Variant.objects.filter(sku=sku, is_listed=True, product__is_listed=True).first()
         if variant is None:
             raise Problem("not_found")
         carts.lock(cart)
         self.see_that_it_is(lambda: CartTold(cart).data)
         try:
-            carts.put(cart, variant, asked.validated_data["quantity"])
+            carts.put(cart, variant, asked["quantity"])
         except CartFull as refusal:
             raise Problem("cart_full") from refusal
         return Response(CartTold(cart).data)
@@ -141,9 +140,8 @@ class Contact(ApiView):
     @answered_once(in_one_commit=True)
     def put(self, request: Request, token: str) -> Response:
         """Who receives it and where. Kept sealed for seven days, and with the order."""
-        cart, asked = found(token), ContactAsked(data=request.data)
-        asked.is_valid(raise_exception=True)
-        form = ContactForm(asked.validated_data)
+        cart, asked = found(token), ContactAsked.read(request.data)
+        form = ContactForm(asked)
         if not form.is_valid():
             raise Problem("wrong_fields", errors=list(_faults(form)))
         carts.lock(cart)
@@ -165,9 +163,8 @@ class CartOrder(ApiView):
     @answered_once(in_one_commit=True)
     def post(self, request: Request, token: str) -> Response:
         """Make the order: goods are held, prices frozen. Then start a payment of it, or send the buyer to `pay_page`."""
-        cart, asked = found(token), CartOrderAsked(data=request.data)
-        asked.is_valid(raise_exception=True)
-        order = self._placed(cart, asked.validated_data, request.headers["Idempotency-Key"])
+        cart, asked = found(token), CartOrderAsked.read(request.data)
+        order = self._placed(cart, asked, request.headers["Idempotency-Key"])
         address = reverse("api:order", args=[order.number])
         return Response(tell(self.caller, order.number), status=201, headers={"Location": address})
 

@@ -29,6 +29,12 @@ class Count(Fen):
 class Asked(serializers.Serializer[Any]):
     """The body of a request: a field that is not known here is a fault of the sender, and said."""
 
+    @classmethod
+    def read(cls, data: Any) -> dict[str, Any]:
+        """The values of a body. Raises ValidationError."""
+        read: dict[str, Any] = _made_once(cls).run_validation(data)
+        return read
+
     def to_internal_value(self, data: Any) -> Any:
         unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
         if unknown:
@@ -42,10 +48,12 @@ class Told(serializers.Serializer[Any]):
 
     @classmethod
     def of(cls, thing: Any) -> dict[str, Any]:
-        """What is told of one thing. The fields are made once and not for each answer, which is half of the work."""
-        return _teller(cls).to_representation(thing)
+        """What is told of one thing."""
+        told: dict[str, Any] = _made_once(cls).to_representation(thing)
+        return told
 
 
 @cache
-def _teller(kind: type[Told]) -> Told:
+def _made_once(kind: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
+    """Fields don't change: making them anew for each body was half of the work."""
     return kind()

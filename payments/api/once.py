@@ -14,8 +14,9 @@ from rest_framework.response import Response
 
 from payments.api.problems import Problem
 from payments.errors import KeyReused, StillRunning
+from payments.models import IdempotencyRecord
 from payments.services import once
-from payments.services.once import Kept
+from payments.services.once import Asked, Kept
 
 SHAPE = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
 # Refusals that say what was wrong with the request itself are kept like successes; after all others it may be tried anew.
@@ -26,8 +27,8 @@ Handler = Callable[..., Response]
 def answered_once(*, in_one_commit: bool) -> Callable[[Handler], Handler]:
     """Ask for a key, do the work under it once, and answer repeats with what came of it.
 
-    in_one_commit  effect and answer are committed together. False for work that calls Alipay, which happens outside of
-                   any transaction and is repeated safely under the number that was saved first
+    in_one_commit  key, effect and answer are committed together: who dies leaves nothing behind. False for work that calls
+                   Alipay, which happens outside of any transaction and is repeated safely under the number saved first
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -36,37 +37,45 @@ def answered_once(*, in_one_commit: bool) -> Callable[[Handler], Handler]:
             key = request.headers.get("Idempotency-Key", "")
             if not SHAPE.fullmatch(key):
                 raise Problem("key_missing" if not key else "malformed")
+            asked = Asked(f"once:{view.caller.name}", key, _hash(request))
             try:
-                found = once.begin(f"once:{view.caller.name}", key, _hash(request))
+                return _answered(view, asked, in_one_commit, lambda: handler(view, request, *args, **kwargs))
             except KeyReused:
                 raise Problem("key_reused") from None
-            except StillRunning:
+            except StillRunning:  # or so slow that a repeat took over: what was done in this commit is undone
                 raise Problem("in_progress", retry_after_s=1) from None
-            if isinstance(found, Kept):
-                return _again(found)
-            return _work(view, found, in_one_commit, lambda: handler(view, request, *args, **kwargs))
 
         return answer
 
     return decorate
 
 
-def _work(view: Any, held: Any, in_one_commit: bool, work: Callable[[], Response]) -> Response:
+def _answered(view: Any, asked: Asked, in_one_commit: bool, work: Callable[[], Response]) -> Response:
     boundary: AbstractContextManager[Any] = transaction.atomic() if in_one_commit else nullcontext()
+    held: IdempotencyRecord | Kept | None = None
     try:
         with boundary:
+            held = once.begin(asked)
+            if isinstance(held, Kept):
+                return _again(held)
             response = work()
             once.keep(held, status=response.status_code, body=_kept(response))
-    except StillRunning:  # so slow that a repeat took over: what was done in this commit is undone
-        raise Problem("in_progress", retry_after_s=1) from None
+            return response
+    except StillRunning:
+        raise
     except Exception as error:
-        refusal: Response = view.handle_exception(error)
-        if refusal.status_code in KEPT_REFUSALS:
-            once.keep(held, status=refusal.status_code, body=_kept(refusal))
-        else:
-            once.let_go(held)
-        return refusal
-    return response
+        if not isinstance(held, IdempotencyRecord):
+            raise
+        return _refused(view.handle_exception(error), asked, None if in_one_commit else held)
+
+
+def _refused(refusal: Response, asked: Asked, held: IdempotencyRecord | None) -> Response:
+    """Keep the refusal, or let the key go. `held` is None where it went with the commit that failed."""
+    if refusal.status_code in KEPT_REFUSALS:
+        once.keep_refusal(asked, held, status=refusal.status_code, body=_kept(refusal))
+    elif held is not None:
+        once.let_go(held)
+    return refusal
 
 
 def _kept(response: Response) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from payments.errors import NotPayable, OrderRefused
 from payments.models import Order
 from payments.models.api_client import Scope
 from payments.money import Money
-from payments.queries.order_told import ToldOrder, told_order, told_orders
+from payments.queries.order_told import ToldOrder, as_placed, told_order, told_orders
 from payments.services.cancel_order import cancel_order
 from payments.services.place_order import Line, place_order
 
@@ -141,17 +141,17 @@ class Orders(ApiView, GenericAPIView[Order]):
         """Place an order of priced lines. It awaits payment until `expires_at`; an order of nothing is paid at once."""
         if self.caller.client_id is None:
             raise Problem("forbidden")
-        asked = OrderAsked(data=request.data)
-        asked.is_valid(raise_exception=True)
+        asked = OrderAsked.read(request.data)
         try:
             order = place_order(
-                **_placed(asked.validated_data), caller=self.caller.name, client_id=self.caller.client_id,
+                **_placed(asked), caller=self.caller.name, client_id=self.caller.client_id,
                 now=self.caller.known_at,
             )  # fmt: skip
         except OrderRefused as refusal:
             raise told(refusal, "order_refused") from refusal
         address = reverse("api:order", args=[order.number])
-        return Response(tell(self.caller, order.number), status=201, headers={"Location": address})
+        body = OrderTold.of(as_placed(order, asked["lines"])) if order.total_fen else tell(self.caller, order.number)
+        return Response(body, status=201, headers={"Location": address})
 
 
 def _placed(asked: dict[str, Any]) -> dict[str, Any]:

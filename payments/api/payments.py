@@ -157,9 +157,8 @@ class OrderPayments(ApiView):
         shown at the counter is charged at once; what becomes of it is asked of Alipay, and it is cancelled when no answer
         comes."""
         order = found_order(self.caller, number)
-        asked = PaymentAsked(data=request.data)
-        asked.is_valid(raise_exception=True)
-        attempt = _started(order, asked.validated_data, self.caller.name, request.headers["Idempotency-Key"])
+        asked = PaymentAsked.read(request.data)
+        attempt = _started(order, asked, self.caller.name, request.headers["Idempotency-Key"])
         address = reverse("api:payment", args=[attempt.out_trade_no])
         return Response(StartedTold(attempt).data, status=201, headers={"Location": address})
 

@@ -124,9 +124,8 @@ class OrderRefunds(ApiView):
         """Ask for a refund of a paid order. A program asks in the name of who made its key, within that person's limits:
         small ones leave by rule, others wait for another person."""
         order = found_order(self.caller, number)
-        asked = RefundAsked(data=request.data)
-        asked.is_valid(raise_exception=True)
-        refund = _asked(order, asked.validated_data, self.caller)
+        asked = RefundAsked.read(request.data)
+        refund = _asked(order, asked, self.caller)
         address = reverse("api:refund", args=[refund.out_request_no])
         return Response(RefundTold(refund).data, status=201, headers={"Location": address})
 
@@ -193,6 +192,5 @@ class RejectRefund(Decide):
     @answered_once(in_one_commit=True)
     def post(self, request: Request, number: str) -> Response:
         """Say no, with the reason the one who asked will read. Never by a key."""
-        asked = RefusalAsked(data=request.data)
-        asked.is_valid(raise_exception=True)
-        return self.decided(number, why=asked.validated_data["why"])
+        asked = RefusalAsked.read(request.data)
+        return self.decided(number, why=asked["why"])

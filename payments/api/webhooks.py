@@ -138,10 +138,9 @@ class Webhooks(ApiView, GenericAPIView[WebhookEndpoint]):
     @answered_once(in_one_commit=True)
     def post(self, request: Request) -> Response:
         """Add an address. Its secret is in this answer and in no other."""
-        asked = WebhookAsked(data=request.data)
-        asked.is_valid(raise_exception=True)
+        asked = WebhookAsked.read(request.data)
         with _refusals():
-            endpoint = webhooks.add_endpoint(**asked.validated_data, actor=self.caller.name)
+            endpoint = webhooks.add_endpoint(**asked, actor=self.caller.name)
         endpoint.refresh_from_db()
         address = reverse("api:webhook", args=[endpoint.pk])
         return Response(NewWebhookTold(endpoint).data, status=201, headers={"Location": address})
@@ -159,13 +158,12 @@ class OneWebhook(ApiView):
     @answered_once(in_one_commit=True)
     def patch(self, request: Request, number: str) -> Response:
         """Change what is named, or switch it off. What waits for it waits until it is told again."""
-        asked = WebhookChanged(data=request.data)
-        asked.is_valid(raise_exception=True)
+        asked = WebhookChanged.read(request.data)
         endpoint = WebhookEndpoint.objects.locked(found(number).pk)
         self.see_that_it_is(lambda: WebhookTold(endpoint).data)
         known = {name: getattr(endpoint, name) for name in ("url", "kinds", "description", "active")}
         with _refusals():
-            webhooks.change_endpoint(endpoint, **{**known, **asked.validated_data}, actor=self.caller.name)
+            webhooks.change_endpoint(endpoint, **{**known, **asked}, actor=self.caller.name)
         return Response(WebhookTold(found(number)).data)
 
 

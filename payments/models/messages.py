@@ -204,6 +204,12 @@ RETURNING id, seal_id, held_until
 """
 
 
+KEEP_ANSWER = """
+UPDATE payments_idempotencyrecord SET status = %(status)s, body = %(body)s, held_until = NULL
+WHERE id = %(id)s AND held_until = %(held)s AND status IS NULL
+"""
+
+
 class IdempotencyQuerySet(models.QuerySet["IdempotencyRecord"]):
     def hold(self, caller: str, key: str, request_hash: str, hold: timedelta) -> "IdempotencyRecord | None":
         """Take a new key, or one whose holder let its time pass, to answer its request. None while it is not to be had."""
@@ -226,8 +232,9 @@ class IdempotencyQuerySet(models.QuerySet["IdempotencyRecord"]):
         """Write the answer down. True for the one who still holds the key."""
         place = sealed_place(IdempotencyRecord, "body", held.seal_id)
         sealed = seal(body.encode(), place=place)
-        waiting = self.filter(pk=held.pk, held_until=held.held_until, status=None)
-        return waiting.update(status=status, body=sealed, held_until=None) == 1
+        with connection.cursor() as cursor:
+            cursor.execute(KEEP_ANSWER, {"status": status, "body": sealed, "id": held.pk, "held": held.held_until})
+            return bool(cursor.rowcount == 1)
 
 
 class IdempotencyRecord(models.Model):

@@ -1,11 +1,13 @@
 """Orders as the API tells them: one read with lines and money, whoever may know of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
+
+from payments.models import Order
 
 TOLD = """
 SELECT o.number, o.reference, o.state, o.title, o.token, o.goods_fen, o.shipping_fen, o.discount_fen, o.total_fen,
@@ -16,6 +18,7 @@ SELECT o.number, o.reference, o.state, o.title, o.token, o.goods_fen, o.shipping
         ) ORDER BY l.position) FROM payments_orderline l WHERE l.order_id = o.id)
 FROM payments_order o LEFT JOIN payments_transaction paid ON paid.id = o.paid_by_id
 """
+MORE = frozenset({"paid_fen", "refunded_fen", "lines"})  # than the order itself knows
 ONE = f"{TOLD} WHERE o.number = %s AND (%s::boolean OR o.client_id = %s::bigint)"
 MANY = f"{TOLD} WHERE o.id = ANY(%s::bigint[]) ORDER BY o.id DESC"
 
@@ -49,6 +52,14 @@ def told_order(number: str, *, of_all: bool, client_id: int | None) -> ToldOrder
         cursor.execute(ONE, [number, of_all, client_id])
         row = cursor.fetchone()
     return ToldOrder(*row) if row else None
+
+
+def as_placed(order: Order, lines: list[dict[str, Any]]) -> ToldOrder:
+    """An unpaid order as it was stored a moment ago, not asked for again; its lines without their position."""
+    known = {each.name: getattr(order, each.name) for each in fields(ToldOrder) if each.name not in MORE}
+    return ToldOrder(
+        **known, paid_fen=0, refunded_fen=0, lines=[{"position": at, **line} for at, line in enumerate(lines, start=1)]
+    )
 
 
 def told_orders(ids: Sequence[int]) -> list[ToldOrder]:

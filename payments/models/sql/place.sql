@@ -1,0 +1,32 @@
+-- An order with its lines and the event of its placing, under the account that is active: one statement, all of it or nothing.
+-- No row comes back where the number is taken, or no account is active.
+WITH account AS (
+    SELECT id FROM payments_merchantaccount WHERE is_active ORDER BY id LIMIT 1
+),
+placed AS (
+    INSERT INTO payments_order (
+        number, token, client_id, reference, account_id, title, goods_fen, shipping_fen, discount_fen, total_fen, content_hash,
+        state, language, seal_id, contact_email, extensions, created_at, expires_at
+    )
+    SELECT o.number, o.token, o.client_id, o.reference, account.id, o.title, o.goods_fen, o.shipping_fen, o.discount_fen,
+           o.total_fen, o.content_hash, o.state, o.language, o.seal_id, %(contact_email)s::bytea, 0, o.created_at, o.expires_at
+    FROM account, jsonb_to_record(%(order)s::jsonb) AS o(
+        number text, token text, client_id bigint, reference text, title text, goods_fen bigint, shipping_fen bigint,
+        discount_fen bigint, total_fen bigint, content_hash text, state text, language text, seal_id uuid, created_at timestamptz,
+        expires_at timestamptz
+    )
+    ON CONFLICT (number) DO NOTHING
+    RETURNING id, account_id, state
+),
+lines AS (
+    INSERT INTO payments_orderline (order_id, position, title, sku, unit_price_fen, quantity)
+    SELECT placed.id, l.position, l.title, l.sku, l.unit_price_fen, l.quantity
+    FROM placed, jsonb_to_recordset(%(lines)s::jsonb) AS l(
+        position smallint, title text, sku text, unit_price_fen bigint, quantity integer
+    )
+),
+noted AS (
+    INSERT INTO payments_auditevent (subject_kind, subject_id, action, state, actor, cause, detail)
+    SELECT 'order', placed.id, 'placed', placed.state, %(actor)s::text, '', '{}' FROM placed
+)
+SELECT id, account_id FROM placed
