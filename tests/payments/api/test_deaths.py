@@ -34,7 +34,8 @@ def shop(committed_db, identity, twin, connect_committed) -> Shop:
 
 def deaths(shop: Shop, *path_and_body: Any, method: str = "post") -> list[Any]:
     """Die once at each point of this write, each time under another key, and ask again. The answers of those who came after."""
-    death, answers = Death(), []
+    death = Death()
+    answers: list[Any] = []
     for at in range(MOST_POINTS):
         path, body = (each() if callable(each) else each for each in path_and_body)
         write = partial(shop.write, method, path, body, key=f"key-{at}")
