@@ -110,6 +110,10 @@ WORDS: dict[str, Words] = {
         _("Alipay gave another bill for a day whose bill is read already."),
         _("Compare the two files on the day's page, and ask Alipay's support which one holds."),
     ),
+    "bill_broke": (
+        _("Work on a day's bills broke off in a way nobody foresaw. It is tried again every hour; nothing is lost."),
+        _("Look into the server's log of that hour, and tell whoever keeps the software. It ends by itself when it works."),
+    ),
     "payment_not_in_bill": (
         _("We have booked a payment that the day's bill doesn't know, nor the next day's."),
         _("Ask Alipay now. If it has no such payment, don't send the goods."),

@@ -144,6 +144,7 @@ class Case(models.Model):
         BILL_MISSING = "bill_missing", _("a day's bill does not come")
         BILL_REFUSED = "bill_refused", _("a bill we can't take")
         BILL_CHANGED = "bill_changed", _("another bill for a day that has one")
+        BILL_BROKE = "bill_broke", _("a day's books can't be done")
         # a bill says something else than we do: see payments.models.Difference
         PAYMENT_NOT_IN_BILL = "payment_not_in_bill", _("paid here, not in the bill")
         REFUND_NOT_IN_BILL = "refund_not_in_bill", _("refunded here, not in the bill")
@@ -278,6 +279,7 @@ RULES: dict[Case.Kind, Rule] = {
     Case.Kind.BILL_MISSING: Rule(Case.Severity.HIGH, 1, "finance"),
     Case.Kind.BILL_REFUSED: Rule(Case.Severity.HIGH, 1, "finance"),
     Case.Kind.BILL_CHANGED: Rule(Case.Severity.HIGH, 1, "finance"),
+    Case.Kind.BILL_BROKE: Rule(Case.Severity.HIGH, 1, "owner"),
     Case.Kind.PAYMENT_NOT_IN_BILL: Rule(Case.Severity.HIGH, 1, "finance"),
     Case.Kind.REFUND_NOT_IN_BILL: Rule(Case.Severity.HIGH, 1, "finance"),
     Case.Kind.PAYMENT_NOT_HERE: Rule(Case.Severity.HIGH, 1, "finance"),

@@ -163,3 +163,32 @@ def test_the_command_tells_by_its_exit_code_what_is_left(day, twin, tmp_path):
     plan(twin, day, differences="1")
     told, code = command(day.day)
     assert (code, sum(told["differences"].values()) > 0) == (1, True)
+
+
+@pytest.mark.parametrize("reads_first", [False, True])
+def test_work_on_a_day_that_breaks_off_is_a_case_once_is_tried_again_in_an_hour_and_ends_by_itself(
+    day, clocks, settings, reads_first: bool
+):
+    """A rate that is no number: PostgreSQL refuses it in the middle of the comparison. Origins that are none: before it."""
+    origins = settings.BILL_ORIGINS
+    if reads_first:
+        clocks(fee_rate="six")
+    else:
+        settings.BILL_ORIGINS = None
+    for _ in range(2):
+        BillDay.objects.update(due_at=database_now() - timedelta(minutes=1), leased_until=None)
+        tend_books()
+
+    case = Case.objects.get()
+    day.refresh_from_db()
+    assert (case.kind, case.subject) == (Case.Kind.BILL_BROKE, f"billday:{day.pk}")
+    assert day.last_error.startswith("failed")
+    assert day.due_at is not None
+    assert timedelta(minutes=59) < day.due_at - database_now() <= LEASE
+    clocks(fee_rate="")
+    settings.BILL_ORIGINS = origins
+    BillDay.objects.update(due_at=database_now() - timedelta(minutes=1))
+    tend_books()
+    case.refresh_from_db()
+    assert case.state == Case.State.RESOLVED
+    assert not Case.objects.open().exists()

@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.sessions.backends.cache import SessionStore
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
 from payments.alipay.clock import BEIJING
+from payments.errors import MalformedBill
 from payments.models import Account, BillDay, BillFile, Case, Difference, MerchantAccount, Refund, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
@@ -22,6 +23,7 @@ from payments.queries.trial_balance import trial_balance
 from payments.sandbox.bills import Bill, Period, ledger_bill, trade_bill
 from payments.sandbox.ledger import Movement
 from payments.services import second_factor, work_cases
+from payments.services.books.ask_again import compare_now, fetch_now
 from payments.services.books.days import shanghai_day, start_of
 from payments.services.books.reconcile import close_day, reconcile_day, settle_waiting
 from payments.services.books.upload import upload_bill
@@ -618,3 +620,47 @@ def test_what_a_payment_brought_is_corrected_to_the_bill_once(books, clocks, ass
     reconcile_day(BillDay.objects.get())
     assert len(corrections()) == 1
     assert holds()
+
+
+def closed_days() -> list[tuple[Any, ...]]:
+    return list(BillDay.objects.values_list("state", "ours_fen", "theirs_fen", "fee_fen", "result_hash", "closed_at"))
+
+
+def test_a_closed_day_takes_no_further_bill_is_not_compared_again_and_what_comes_is_a_case(books):
+    books.pay()
+    day = books.compare()
+    before = closed_days()
+
+    books.moved.append(replace(books.moved[0], trade_no="2" * 28, out_trade_no="X"))
+    for kind in (BillFile.Kind.TRADE, BillFile.Kind.ACCOUNT):
+        with pytest.raises(MalformedBill, match="the day"):
+            upload_bill(books.account, day.day, io.BytesIO(books.file(kind)), kind=kind, actor="staff:1")
+    reconcile_day(day)
+
+    assert not compare_now(day, actor="staff:1")
+    assert not fetch_now(day, actor="staff:1")
+    assert not close_day(day, actor="staff:1")
+    assert (closed_days(), kinds()) == (before, ["bill_changed"])
+    assert BillFile.objects.filter(state="imported").count() == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"ours_fen": 1}, {"result_hash": "x"}, {"closed_by": "staff:2"}, {"state": "matched"}]
+)
+def test_the_database_refuses_whoever_changes_a_closed_day(books, change: dict[str, Any]):
+    books.pay()
+    day = books.compare()
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        BillDay.objects.filter(pk=day.pk).update(**change)
+
+
+@pytest.mark.rows("I-30")
+def test_a_payment_heard_of_when_its_day_was_closed_without_it_is_found_by_the_check_of_the_books(books):
+    late = books.attempt()
+    day = books.compare()
+    assert day.state == BillDay.State.CLOSED
+    facts = books.says.facts(late, paid_at=books.since + NOON)
+    settle([facts], source=AskedQuery(uuid4(), books.account.pk, database_now()), actor="poll")
+
+    assert not holds("I-30")

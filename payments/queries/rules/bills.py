@@ -1,7 +1,8 @@
 """What must hold of bills: what was read is what the file says, and each day's difference is the sum of typed ones."""
 
 RULES: dict[str, str] = {
-    # each payment or refund of a compared bill is here with the same amount, or a difference says what is not; and the reverse
+    # each payment or refund of a compared bill is here with the same amount, or a difference says what is not; and the reverse,
+    # also for a payment that we heard of when its day was closed already
     "I-30": """
         SELECT 'bill_day:' || d.id FROM payments_billday d
         WHERE d.state IN ('matched', 'closed') AND EXISTS (
@@ -14,7 +15,20 @@ RULES: dict[str, str] = {
         LEFT JOIN payments_transaction t ON t.trade_no = l.trade_no
         WHERE d.state IN ('matched', 'closed') AND d.matched_at > now() - interval '40 days'
           AND (t.id IS NULL OR t.state <> 'paid' OR t.amount_fen <> l.fen OR t.out_trade_no <> l.out_trade_no)
-          AND NOT EXISTS (SELECT 1 FROM payments_difference x WHERE x.day_id = d.id AND x.line_no = l.line_no)""",
+          AND NOT EXISTS (SELECT 1 FROM payments_difference x WHERE x.day_id = d.id AND x.line_no = l.line_no)
+        UNION ALL
+        SELECT 'transaction:' || t.id
+        FROM payments_billday d JOIN payments_merchantaccount a ON a.id = d.account_id
+        JOIN payments_transaction t ON t.seller_id = a.seller_id AND t.state = 'paid' AND t.trade_no IS NOT NULL
+          AND t.paid_at >= d.day::timestamp AT TIME ZONE 'Asia/Shanghai'
+          AND t.paid_at < (d.day + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' AND t.settled_at > d.closed_at
+        WHERE d.state = 'closed' AND d.closed_at > now() - interval '40 days'
+          AND NOT EXISTS (SELECT 1 FROM payments_difference x WHERE x.transaction_id = t.id)
+          AND NOT EXISTS (
+            SELECT 1 FROM payments_billday n
+            JOIN payments_billfile f ON f.day_id = n.id AND f.kind = 'trade' AND f.state = 'imported'
+            JOIN payments_statementline l ON l.file_id = f.id AND l.key = t.trade_no || '/交易/'
+            WHERE n.account_id = d.account_id AND n.day BETWEEN d.day - 1 AND d.day + 1)""",
     # what we had booked and the typed differences make the bill's sum, to the fen
     "I-32": """
         SELECT 'bill_day:' || d.id FROM payments_billday d

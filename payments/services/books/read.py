@@ -12,7 +12,7 @@ from payments.alipay.bill_columns import TRADE
 from payments.alipay.bill_copy import NAMES, BillText
 from payments.alipay.bills import Sums, open_bill
 from payments.errors import MalformedBill
-from payments.models import AuditEvent, BillFile, Case
+from payments.models import AuditEvent, BillDay, BillFile, Case
 from payments.services.books.keep import open_file
 
 logger = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class SameLines(MalformedBill):
 
 
 class OtherLines(MalformedBill):
-    """The day has another bill already, and it says something else."""
+    """The day is closed, or has another bill already, and this one says something else."""
 
 
 def read_file(kept: BillFile, file: IO[bytes] | None = None) -> BillFile:
@@ -130,9 +130,11 @@ def sums_of(rows: list[tuple[Any, ...]], *, is_trade: bool) -> dict[str, int]:
 
 
 def _check_only_one(kept: BillFile, lines_sha256: str) -> None:
-    """One bill per day and kind. Under the day's lock, which every reader of that day takes."""
-    type(kept.day).objects.select_for_update(no_key=True).get(pk=kept.day_id)
+    """One bill per day and kind, and none for a closed day. Under the day's lock, which every reader of that day takes."""
+    day = BillDay.objects.select_for_update(no_key=True).get(pk=kept.day_id)
     other = BillFile.objects.filter(day=kept.day_id, kind=kept.kind, state=BillFile.State.IMPORTED).first()
+    if other is None and day.state == BillDay.State.CLOSED:
+        raise OtherLines("the day is closed: no further bill is read into it")
     if other is None:
         return
     if other.lines_sha256 == lines_sha256:

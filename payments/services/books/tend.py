@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 import structlog
+from django.db.models import Q
 
-from payments.models import BillDay, Difference
+from payments.models import BillDay, Case, Difference
 from payments.models.clock import database_now
 from payments.services.books.days import begin_days
 from payments.services.books.fetch import fetch_day
@@ -12,6 +13,7 @@ from payments.services.books.reconcile import reconcile_day, settle_waiting
 
 logger = structlog.get_logger(__name__)
 LEASE = timedelta(hours=1)  # above the longest a day of ten million lines takes
+FAILED = "failed: see the log"
 State = BillDay.State
 
 
@@ -32,12 +34,22 @@ def tend_books(*, limit: int = 10) -> int:
 
 
 def _go_on(day: BillDay, version: int, now: datetime) -> None:
-    """One day's trouble is not the others': it is written down, and the day is due again when its lease is over."""
+    """One day's trouble is not the others': a person is told once, and the day is due again when its lease is over."""
     try:
         go_on(day, version=version, now=now)
-    except Exception:  # the worker's outermost door: one day must not stop the others
+    except Exception as error:  # the worker's outermost door: one day must not stop the others
         logger.exception("bill_day_failed", day=str(day))
-        BillDay.objects.filter(pk=day.pk, version=version).update(last_error="failed: see the log", due_at=now + LEASE)
+        ours = Q(version=version) | Q(leased_until=None, state=State.IMPORTED)  # read meanwhile, then it broke
+        BillDay.objects.filter(ours, pk=day.pk).update(last_error=FAILED, due_at=now + LEASE, leased_until=None)
+        Case.objects.open_once(
+            Case.Kind.BILL_BROKE,
+            f"billday:{day.pk}",
+            evidence=f"billday:{day.pk}",
+            day=str(day),
+            why=type(error).__name__,
+        )
+    else:
+        Case.objects.resolve(Case.Kind.BILL_BROKE, f"billday:{day.pk}", actor="books", note="it works again")
 
 
 def go_on(day: BillDay, *, version: int, now: datetime) -> BillDay:
