@@ -190,7 +190,7 @@ PEOPLE = [
     _in_code(
         "a day closes only with a case for all", "payments/services/books/reconcile.py",
         "if locked.state != State.MATCHED or waits:", "if locked.state != State.MATCHED:",
-        "test_bill_pages.py::test_a_day_closes_with_a_case_for_all_and_says_what_is_missing_before",
+        "test_reconcile.py::test_a_payment_at_midnight_waits_for_the_neighbours_bill_and_is_explained_by_it",
     ),
     Guard(
         "one open charge a till", "DROP INDEX one_open_charge_per_cashier",
