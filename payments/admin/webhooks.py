@@ -1,10 +1,10 @@
 """Webhooks: which of the shop's own systems are told, the secret shown once, what was delivered and what came of it."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import display_for_value
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -143,9 +143,10 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         return message_id(delivery)
 
     @admin.display(description=_("next try"), ordering="due_at")
-    def next_try(self, delivery: WebhookDelivery) -> datetime | str:
+    def next_try(self, delivery: WebhookDelivery) -> str:
         """Only where there will be one."""
-        return delivery.due_at if delivery.state == WebhookDelivery.State.WAITING else "—"
+        waits = delivery.state == WebhookDelivery.State.WAITING
+        return str(display_for_value(delivery.due_at, "")) if waits else "—"
 
     @admin.display(description=_("last answer"))
     def last_answer(self, delivery: WebhookDelivery) -> str:

@@ -35,7 +35,7 @@ class Pages(BasePagination):
             "type": "object",
             "required": ["items", "next"],
             "properties": {
-                "items": {"type": "array", "items": schema},
+                "items": schema,
                 "next": {"type": ["string", "null"], "example": "c1042"},
             },
         }

@@ -25,7 +25,7 @@ def add_endpoint(*, url: str, kinds: Iterable[str], description: str, actor: str
     """
     check_address(url)
     _leave_room()
-    endpoint = WebhookEndpoint(url=url, kinds=sorted(kinds), description=description, signing_secret=new_secret())
+    endpoint = WebhookEndpoint(url=url, kinds=sorted(set(kinds)), description=description, signing_secret=new_secret())
     endpoint.save()
     AuditEvent.objects.add(endpoint, "webhook_added", actor=actor, address=url)
     return endpoint
@@ -40,7 +40,7 @@ def change_endpoint(
     if active:
         _leave_room(beside=endpoint)
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
-        url=url, kinds=sorted(kinds), description=description, active=active, why_not=""
+        url=url, kinds=sorted(set(kinds)), description=description, active=active, why_not=""
     )
     AuditEvent.objects.add(endpoint, "webhook_changed", actor=actor, address=url, active=active)
 

@@ -103,7 +103,16 @@ def test_a_till_by_keyboard_and_scanner_alone(product, cashiers, codes, control,
     expect(page.locator("#amount")).to_be_focused()
 
 
-def test_a_till_in_chinese_on_a_phone_in_the_dark(product, cashiers, codes, open_browser, axe):
+TOLD = """
+from payments.models import WebhookEndpoint
+from payments.services.webhooks import add_endpoint, send_test
+send_test(add_endpoint(url="http://127.0.0.1:9/", kinds=["bill_day.closed"], description="ERP", actor="staff:1"), actor="staff:1")
+"""
+
+
+def test_a_till_and_the_pages_of_programs_in_chinese_on_a_phone_in_the_dark(
+    product, cashiers, codes, open_browser, axe
+):
     page = open_browser(PHONE, color_scheme="dark").new_page()
     enter(page, product.shop, "owner")
     page.goto(f"{product.shop}/admin/payments/order/counter/")
@@ -114,3 +123,14 @@ def test_a_till_in_chinese_on_a_phone_in_the_dark(product, cashiers, codes, open
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways on a phone"
     page.get_by_role("link", name="打印收据").click()
     expect(page.locator("h1")).to_contain_text("收据")
+
+    product.manage("shell", "-c", TOLD)
+    for records in ("webhookendpoint", "webhookdelivery", "apiclient"):
+        page.goto(f"{product.shop}/admin/payments/{records}/")
+        found = {f"{records} list": axe(page)}
+        page.locator("#result_list th a").first.click()
+        found[records] = axe(page)
+        if records != "webhookdelivery":
+            page.goto(f"{product.shop}/admin/payments/{records}/add/")
+            found[f"{records} add"] = axe(page)
+        assert found == {name: [] for name in found}

@@ -305,6 +305,18 @@ def test_staff_rotate_switch_off_try_out_and_send_again(owner, waiting, receiver
     assert WebhookEndpoint.objects.get().active is False
 
 
+def test_the_next_try_is_shown_as_every_time_is(owner, waiting):
+    WebhookDelivery.objects.update(due_at=datetime(2027, 3, 1, 16, 30, tzinfo=UTC))
+
+    for page in ("changelist", "change"):
+        shown = owner.get(
+            reverse(f"admin:payments_webhookdelivery_{page}", args=[waiting.pk] if page == "change" else []),
+            HTTP_ACCEPT_LANGUAGE="en",
+        ).text
+        assert "March 2, 2027, 12:30 a.m." in shown, page
+        assert "+00:00" not in shown.replace("&quot;", '"').split('"timestamp"')[0], page
+
+
 def test_the_list_of_deliveries_asks_the_same_however_long(owner, receiver, django_assert_max_num_queries):
     endpoint = listen(receiver.url)
     for _ in range(12):

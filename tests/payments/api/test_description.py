@@ -68,3 +68,10 @@ def test_the_guide_names_every_code_with_its_status():
     guide = (ROOT / "docs/api.md").read_text()
 
     assert [code for code, (status, _title) in CODES.items() if f"| `{code}` | {status} |" not in guide] == []
+
+
+def test_a_page_is_described_as_it_comes(described):
+    page = described["components"]["schemas"]["PaginatedOrderToldList"]["properties"]
+
+    assert page["items"] == {"type": "array", "items": {"$ref": "#/components/schemas/OrderTold"}}
+    assert page["next"]["type"] == ["string", "null"]
