@@ -55,7 +55,9 @@ WHERE d.kind IN ('payment_not_in_bill', 'refund_not_in_bill')
 JUDGE = """
 UPDATE bill_found d SET
     explanation = CASE WHEN near = 9 THEN 'day' ELSE explanation END,
-    subject = left(coalesce('refund:' || refund_id, 'transaction:' || transaction_id, 'billline:' || CASE WHEN key LIKE 'flow:%%'
+    subject = left(coalesce(
+        CASE WHEN kind = 'bill_fee' AND (SELECT count(*) > 1 FROM bill_found WHERE kind = 'bill_fee') THEN 'billday:' || %(day_id)s END,
+        'refund:' || refund_id, 'transaction:' || transaction_id, 'billline:' || CASE WHEN key LIKE 'flow:%%'
         THEN %(account_file)s ELSE %(file)s END || ':' || coalesce(line_no::text, trade_no)), 100),
     state = CASE
         WHEN explanation <> '' OR near = 9 THEN 'explained'
@@ -69,15 +71,21 @@ KNOWN = """
 DELETE FROM bill_found f USING payments_difference d WHERE d.day_id = %(day_id)s AND d.kind = f.kind AND d.key = f.key
 """
 RULE_ROWS = ", ".join(f"('{kind}', '{rule.severity}', {rule.days})" for kind, rule in RULES.items())
+# One case a difference; but fees that differ on many lines have one cause, and are one case of the day.
 CASES = f"""
 INSERT INTO payments_case (kind, subject, severity, amount_fen, evidence, facts, due_at)
 SELECT DISTINCT ON (f.kind, f.subject) f.kind, f.subject, r.severity, nullif(f.fen, 0), %(evidence)s, jsonb_build_object(
-           'day', %(day)s::text, 'field', f.field, 'ours', f.ours, 'theirs', f.theirs, 'trade_no', f.trade_no,
-           'out_trade_no', f.out_trade_no, 'out_request_no', f.out_request_no, 'line_no', f.line_no, 'file',
-           CASE WHEN f.key LIKE 'flow:%%' THEN %(account_file)s::bigint ELSE %(file)s::bigint END),
+           'day', %(day)s::text, 'field', f.field, 'file',
+           CASE WHEN f.key LIKE 'flow:%%' THEN %(account_file)s::bigint ELSE %(file)s::bigint END) ||
+           CASE WHEN f.subject LIKE 'billday:%%' THEN jsonb_build_object(
+               'count', count(*) OVER same, 'ours', (sum(f.ours::numeric) FILTER (WHERE f.kind = 'bill_fee') OVER same)::text,
+               'theirs', (sum(f.theirs::numeric) FILTER (WHERE f.kind = 'bill_fee') OVER same)::text)
+           ELSE jsonb_build_object('ours', f.ours, 'theirs', f.theirs, 'trade_no', f.trade_no, 'out_trade_no', f.out_trade_no,
+               'out_request_no', f.out_request_no, 'line_no', f.line_no) END,
        now() + r.days * interval '1 day'
 FROM bill_found f JOIN (VALUES {RULE_ROWS}) AS r(kind, severity, days) ON r.kind = f.kind
 WHERE f.state = 'case'
+WINDOW same AS (PARTITION BY f.kind, f.subject)
 ORDER BY f.kind, f.subject, f.key
 ON CONFLICT (kind, subject) WHERE state IN ('open', 'assigned') DO NOTHING
 """  # noqa: S608  # our own table

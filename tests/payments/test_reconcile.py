@@ -191,6 +191,23 @@ def test_a_line_that_says_something_else_is_a_case_with_both_values(
     assert close_day(day, actor="staff:1")
 
 
+def test_a_wrong_rate_is_one_case_a_day_and_not_one_a_line(books, clocks):
+    clocks(fee_rate="0.0038")
+    first = books.pay()
+    books.pay(5000)
+    books.give_back(first, 3000)
+
+    day = books.compare()
+
+    case = Case.objects.get()
+    assert (case.kind, case.subject) == ("bill_fee", f"billday:{day.pk}")
+    assert (case.facts["count"], case.facts["ours"], case.facts["theirs"]) == (3, "-0.41", "-0.65")
+    assert [row[0::5] for row in found()] == [("bill_fee", "case")] * 3
+    assert set(Difference.objects.values_list("case", flat=True)) == {case.pk}
+    assert reconcile_day(day).result_hash == day.result_hash
+    assert Case.objects.count() == 1
+
+
 @pytest.mark.rows("F67", "F27")
 def test_a_payment_that_nobody_told_us_of_is_booked_from_the_bill_through_the_one_door(books):
     attempt = books.attempt()
