@@ -156,8 +156,8 @@ WORDS: dict[str, Words] = {
     ),
     "bill_fee": (
         _("Alipay took another fee than the agreed rate says."),
-        _("Compare with the contract; ask Alipay to pay the difference back, or write it off. Where many lines of a day differ, the"
-          " rate may be set wrongly in this shop."),
+        _("Compare with the contract; ask Alipay to pay the difference back, or write it off. Where many lines of a day differ,"
+          " the rate may be set wrongly in this shop."),
     ),
     "bill_duplicate": (
         _("The same payment or refund stands twice in the bill. It is booked once."),

@@ -56,7 +56,8 @@ JUDGE = """
 UPDATE bill_found d SET
     explanation = CASE WHEN near = 9 THEN 'day' ELSE explanation END,
     subject = left(coalesce(
-        CASE WHEN kind = 'bill_fee' AND (SELECT count(*) > 1 FROM bill_found WHERE kind = 'bill_fee') THEN 'billday:' || %(day_id)s END,
+        CASE WHEN kind = 'bill_fee' AND (SELECT count(*) > 1 FROM bill_found WHERE kind = 'bill_fee')
+        THEN 'billday:' || %(day_id)s END,
         'refund:' || refund_id, 'transaction:' || transaction_id, 'billline:' || CASE WHEN key LIKE 'flow:%%'
         THEN %(account_file)s ELSE %(file)s END || ':' || coalesce(line_no::text, trade_no)), 100),
     state = CASE

@@ -107,11 +107,21 @@ def test_the_same_lines_in_another_file_change_nothing_and_are_no_case(upload):
     assert not Case.objects.exists()
 
 
-def test_another_bill_for_a_day_that_has_one_is_a_case(upload):
+@pytest.mark.rows("F63", "F64")
+def test_the_same_lines_in_another_charset_are_the_same_bill(upload):
+    upload(packed(LINES))
+
+    with pytest.raises(MalformedBill, match="these very lines"):
+        upload(packed(LINES, charset="utf-8"))
+    assert not Case.objects.exists()
+
+
+@pytest.mark.parametrize("rows", [[PAYMENT], [PAYMENT, REFUND, REFUND]])
+def test_another_bill_for_a_day_that_has_one_is_a_case(upload, rows: list[dict[str, str]]):
     upload(packed(LINES))
 
     with pytest.raises(MalformedBill, match="something else"):
-        upload(packed(trade_lines([PAYMENT])))
+        upload(packed(trade_lines(rows)))
     assert Case.objects.get().kind == Case.Kind.BILL_CHANGED
     assert len(lines()) == 2
 

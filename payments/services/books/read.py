@@ -27,6 +27,10 @@ TOTALS = """
 SELECT word, kind, fen > 0, count(*), sum(fen), sum(coalesce(receipt_fen, 0)), sum(coalesce(fee_fen, 0))
 FROM {part} WHERE fen <> 0 OR %(is_trade)s GROUP BY 1, 2, 3
 """
+SAME = """
+SELECT NOT EXISTS (SELECT {cells} FROM {part} EXCEPT ALL SELECT {cells} FROM payments_statementline WHERE file_id = %(other)s)
+   AND NOT EXISTS (SELECT {cells} FROM payments_statementline WHERE file_id = %(other)s EXCEPT ALL SELECT {cells} FROM {part})
+"""
 _LINE = re.compile(r"^line (\d+): ")
 _COPY_LINE = re.compile(r"COPY \w+, line (\d+)")
 
@@ -71,7 +75,7 @@ def _read(kept: BillFile, file: IO[bytes]) -> None:
         part = _copy(kept, text)
         rows = _totals(part, is_trade=kept.kind == TRADE)
         text.check_totals(_sums(rows, is_trade=kept.kind == TRADE))
-        _check_only_one(kept, text.sha256)
+        _check_only_one(kept, text.sha256, part)
         with connection.cursor() as cursor:
             cursor.execute("SELECT payments_bill_attach(%s)", [kept.pk])
         moved = BillFile.objects.filter(pk=kept.pk, state=BillFile.State.KEPT).update(
@@ -129,7 +133,7 @@ def sums_of(rows: list[tuple[Any, ...]], *, is_trade: bool) -> dict[str, int]:
     return found
 
 
-def _check_only_one(kept: BillFile, lines_sha256: str) -> None:
+def _check_only_one(kept: BillFile, lines_sha256: str, part: str) -> None:
     """One bill per day and kind, and none for a closed day. Under the day's lock, which every reader of that day takes."""
     day = BillDay.objects.select_for_update(no_key=True).get(pk=kept.day_id)
     other = BillFile.objects.filter(day=kept.day_id, kind=kept.kind, state=BillFile.State.IMPORTED).first()
@@ -137,9 +141,16 @@ def _check_only_one(kept: BillFile, lines_sha256: str) -> None:
         raise OtherLines("the day is closed: no further bill is read into it")
     if other is None:
         return
-    if other.lines_sha256 == lines_sha256:
+    if other.lines_sha256 == lines_sha256 or _says_the_same(part, other):
         raise SameLines(f"the day has these very lines already, from file {other.pk}")
     raise OtherLines(f"the day has another bill already, file {other.pk}, and this one says something else")
+
+
+def _says_the_same(part: str, other: BillFile) -> bool:
+    """Whether the lines are the same though their bytes are not: another charset, quotes, tabs."""
+    with connection.cursor() as cursor:
+        cursor.execute(SAME.format(part=part, cells=", ".join(NAMES[1:])), {"other": other.pk})
+        return bool(cursor.fetchone()[0])
 
 
 def _why(kept: BillFile, file: IO[bytes], error: Exception) -> MalformedBill:
