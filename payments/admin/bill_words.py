@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from payments.models import BillDay
 from payments.money import Money
 from payments.queries.bill_days import Cell
+from payments.queries.bill_reasons import reason_words
 
 State, Content = BillDay.State, BillDay.Content
 
@@ -43,7 +44,7 @@ def _before(day: BillDay) -> Said:
     if day.state == State.FETCHING:
         return Said("·", _("being fetched"), "wait")
     if day.tries:
-        return Said("▲", _("did not come: {why}").format(why=day.last_error or "—"), "bad")
+        return Said("▲", _("did not come: {why}").format(why=reason_words(day.last_error) or "—"), "bad")
     return Said("…", _("not out yet"), "wait")
 
 

@@ -19,6 +19,7 @@ from payments.errors import MalformedBill
 from payments.models import AuditEvent, BillDay, BillFile
 from payments.models.clock import database_now
 from payments.queries.bill_days import Cell, Side, lines, merchants_with_days, month, unsolved, waiting_until
+from payments.queries.bill_reasons import reason_words
 from payments.queries.people import names
 from payments.services.books.ask_again import compare_now, fetch_now
 from payments.services.books.reconcile import close_day
@@ -116,7 +117,9 @@ class BillDayAdmin(ReadOnlyAdmin):
         try:
             read = upload_bill(day.account, day.day, form.cleaned_data["file"].file, kind=kind, actor=_actor(request))
         except MalformedBill as refused:
-            form.add_error("file", gettext("Refused; nothing of it was taken: {why}").format(why=refused))
+            form.add_error(
+                "file", gettext("Refused; nothing of it was taken: {why}").format(why=reason_words(str(refused)))
+            )
             return self._page(request, _found(pk), form=form, status=400)
         words = ngettext("Read: {n} line.", "Read: {n} lines.", read.lines or 0).format(n=read.lines or 0)
         messages.success(request, words)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from payments.models import Case, Transaction
 from payments.money import Money
 from payments.queries import record_words
+from payments.queries.bill_reasons import reason_words
 from payments.queries.case_story import CaseStory
 
 Kind = Case.Kind
@@ -208,7 +209,10 @@ def what_differs(case: Case, story: CaseStory) -> Difference | None:
     """The field and both its values; None where a case is not about two sides that differ."""
     facts, attempt = case.facts, story.attempt
     if "field" in facts:
-        return Difference(facts["field"], facts.get("ours") or "—", facts.get("theirs") or "—")
+        theirs = facts.get("theirs") or "—"
+        return Difference(
+            facts["field"], facts.get("ours") or "—", reason_words(theirs) if facts["field"] == "bill" else theirs
+        )
     if case.kind == Kind.UNKNOWN_NUMBER:
         return Difference("out_trade_no", _("no such number"), facts.get("out_trade_no", "—"))
     if attempt is None:

@@ -26,6 +26,7 @@ from payments.models import BillDay, BooksCheck, Case, User
 from payments.models.case import RULES
 from payments.models.clock import database_now
 from payments.money import Money
+from payments.queries.bill_reasons import reason_words
 from payments.queries.case_story import story
 from payments.queries.record_words import subject_words
 from payments.services import work_cases
@@ -215,7 +216,7 @@ def _plain_facts(case: Case) -> list[tuple[str, str]]:
     if case.subject.startswith(("transaction:", "refund:", "order:")):
         hidden |= {"out_trade_no", "trade_no", "number", "out_request_no"}
     return [
-        (name, _short(value))
+        (name, reason_words(_short(value)) if name == "reason" else _short(value))
         for name, value in case.facts.items()
         if name not in hidden and value not in ("", None, [])
     ]

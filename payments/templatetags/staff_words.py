@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from payments.queries.bill_reasons import ending_words, reason_words
 from payments.queries.people import said
 from payments.queries.record_words import (
     CASE_ACTIONS,
@@ -22,7 +23,7 @@ from payments.queries.record_words import (
 )
 
 register = template.Library()
-for words in (action_words, bill_action_words, subject_words):
+for words in (action_words, bill_action_words, subject_words, reason_words, ending_words):
     register.filter(words.__name__, words)
 PAGES = {
     "call": "payments_gatewaycall", "transaction": "payments_transaction", "refund": "payments_refund",
@@ -63,7 +64,7 @@ def case_action_words(action: str) -> object:
 @register.filter
 def case_note_words(note: str) -> object:
     """What was said; a record as a link; the outcome of a question in words."""
-    return CASE_NOTES.get(note) or evidence_link(note)
+    return CASE_NOTES.get(note) or evidence_link(ending_words(note))
 
 
 @register.filter
