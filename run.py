@@ -19,6 +19,7 @@ Targets
   failover  PostgreSQL lost under load, a standby that is behind takes over: ORDERS=600 SEED=1
   guards    each guard taken out in turn, and its test seen failing
   refund-race  refunds of one payment at once from many processes: TRIALS=1000 SEED=1
+  bulk-refund-proof  thousands of refunds for one reason, the worker killed in each phase: ORDERS=5000 KILLS=3 SEED=1
   reconcile-proof  planted differences in a day's bills, found and nothing else, killed anywhere: LINES=10000 KILLS=20 SEED=1
   api-fuzz  requests made up from the API's description against the real server: REQUESTS=20000 SEED=1
   order-race  notice, return, poll, close and refund on one order at once, from five processes: TRIALS=1000 SEED=1

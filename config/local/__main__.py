@@ -83,6 +83,12 @@ def main(target: str, words: list[str]) -> int:
                 lines=_number("LINES", words, 10_000), differences=_number("DIFFERENCES", words, 200),
                 kills=_number("KILLS", words, 20), seed=_number("SEED", words, 1),
             )  # fmt: skip
+        case "bulk-refund-proof":
+            from config.local.proofs.bulk_refunding import bulk_refund_proof
+
+            return bulk_refund_proof(
+                orders=_number("ORDERS", words, 5000), kills=_number("KILLS", words, 3), seed=_number("SEED", words, 1)
+            )
         case "refund-race":
             from config.local.proofs.racing import refund_race
 

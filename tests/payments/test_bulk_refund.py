@@ -157,6 +157,9 @@ def test_who_may_not_plans_confirms_and_approves_nothing(shop, sell, hong, fresh
         confirm_batch(batch, person=person("boss@example.com", "owner"), typed=batch.total)
     with pytest.raises(NotAllowed):
         approve_batch(batch, person=hong, session=fresh, seen=batch.total)
+    hong.groups.clear()
+    with pytest.raises(NotAllowed):
+        confirm_batch(batch, person=User.objects.get(pk=hong.pk), typed=batch.total)
 
 
 def test_nothing_found_and_too_many_are_said(shop, sell, hong, monkeypatch):

@@ -10,6 +10,8 @@ PAYS_ONCE = "AND coalesce(o.state, '') = 'awaiting_payment' AND coalesce(o.paid_
 CLOSES = ".filter(pk=transaction_id).update(\n            state=Transaction.State.CLOSED"
 SUCCEEDS = "self.filter(pk=refund_id, state__in=(Refund.State.APPROVED, Refund.State.SENT)).update("
 FITS = 'amount_fen__gte=F("refunded_fen") + F("reserved_fen") + fen,'
+ASKS = "\n        return planned.update(state=RefundBatchItem.State.ASKED"
+UNKNOWN_IS_NO = "        case Unknown():\n            _closed(attempt, call_id, actor)\n            Transaction"
 REFUND_FACTS = 'if get("refund_fee") or get("gmt_refund") or get("out_biz_no"):'
 
 
@@ -201,4 +203,100 @@ PEOPLE = [
         "test_webhooks.py::test_a_name_that_leads_inside_is_refused_when_it_is_called",
     ),
 ]  # fmt: skip
-GUARDS = [*LOCKS, *GUARDED_UPDATES, *GATES, *CONSTRAINTS, *PEOPLE]
+STAFF = [
+    _in_code(
+        "a session ends with its password", "payments/models/people.py", "bound = (self.password, ", "bound = (",
+        "test_staff_door.py::test_a_session_ends_when_password_role_active_flag_or_a_lost_factor_changes",
+    ),
+    _in_code(
+        "a session ends with its roles", "payments/models/people.py", "self.is_superuser, roles, ", "self.is_superuser, ",
+        "test_staff_door.py::test_a_session_ends_when_password_role_active_flag_or_a_lost_factor_changes",
+    ),
+    _in_code(
+        "a session ends with a lost factor", "payments/models/people.py", ", self.factor_reset_at)", ")",
+        "test_staff_door.py::test_a_session_ends_when_password_role_active_flag_or_a_lost_factor_changes",
+    ),
+    _in_code(
+        "guesses at one account are counted", "checkout/views/accounts.py", '"sign_in_as", email, most=10,',
+        '"sign_in_as", email, most=10**6,', "test_staff_door.py::test_a_thousand_guesses_are_twenty_at_most",
+    ),
+    _in_code(
+        "guesses from one address are counted", "checkout/views/accounts.py", '@limited("sign_in", most=20,',
+        '@limited("sign_in", most=10**6,', "test_staff_door.py::test_a_thousand_guesses_are_twenty_at_most",
+    ),
+    _in_code(
+        "second factors are counted", "payments/views/staff_door.py", "if not wait and _proves(", "if _proves(",
+        "test_staff_door.py::test_wrong_codes_are_counted_and_soon_refused",
+    ),
+    _in_code(
+        "only a role that asks asks", "payments/services/approve_refund.py",
+        'if not person.has_perm("payments.request_refund"):', "if False:",
+        "test_approve_refund.py::test_without_the_right_nobody_asks_approves_or_rejects",
+    ),
+    _in_code(
+        "only a role that approves decides", "payments/services/approve_refund.py",
+        'if not person.has_perm("payments.approve_refund"):', "if False:",
+        "test_approve_refund.py::test_without_the_right_nobody_asks_approves_or_rejects",
+    ),
+    _in_code(
+        "only a role that plans plans", "payments/services/plan_batch.py",
+        'if not person.has_perm("payments.request_bulk_refund"):', "if False:",
+        "test_bulk_refund.py::test_who_may_not_plans_confirms_and_approves_nothing",
+    ),
+    _in_code(
+        "only who planned it, and still may, confirms", "payments/services/bulk_refund.py",
+        'if batch.requested_by_id != person.pk or not person.has_perm("payments.request_bulk_refund"):', "if False:",
+        "test_bulk_refund.py::test_who_may_not_plans_confirms_and_approves_nothing",
+    ),
+    _in_code(
+        "who lost the right confirms no more", "payments/services/bulk_refund.py",
+        ' or not person.has_perm("payments.request_bulk_refund"):', ":",
+        "test_bulk_refund.py::test_who_may_not_plans_confirms_and_approves_nothing",
+    ),
+    _in_code(
+        "only who asked or may approve stops", "payments/services/bulk_refund.py", "if not may_stop(batch, person):",
+        "if False:", "test_bulk_refund.py::test_who_may_not_stops_nothing_and_what_is_over_is_not_stopped",
+    ),
+    _in_code(
+        "stopping takes back what was approved too", "payments/services/bulk_refund.py",
+        "refund__state__in=(Refund.State.REQUESTED, Refund.State.APPROVED)", "refund__state=Refund.State.REQUESTED",
+        "test_bulk_refund.py::test_who_asked_stops_it_half_way_and_what_has_left_is_followed",
+    ),
+    _in_code(
+        "a worker sees that a batch is stopped", "payments/services/bulk_refund.py",
+        " or not RefundBatch.objects.filter(pk=batch.pk, state=batch.state).exists():", ":",
+        "test_bulk_refund.py::test_stopping_while_it_asks_leaves_the_rest_unasked",
+    ),
+    _in_code(
+        "an order of a batch is asked for once", "payments/models/refund_batch.py",
+        f"planned = self.filter(pk=item_id, state=RefundBatchItem.State.PLANNED){ASKS}",
+        f"planned = self.filter(pk=item_id){ASKS}",
+        "test_bulk_refund.py::TestCommitted::test_workers_presses_and_tabs_at_once_ask_once",
+    ),
+    _in_code(
+        "no second refund while one is in doubt", "payments/services/approve_refund.py",
+        "if attempt.refunds.filter(in_doubt=True).exists():", "if False:",
+        "test_send_refunds.py::test_nobody_refunds_anew_while_the_first_has_no_certain_answer",
+    ),
+    _in_code(
+        "a form that saw another sum asks for nothing", "payments/services/approve_refund.py",
+        "if seen_refundable is not None and seen_refundable != refundable(attempt):", "if False:",
+        "test_approve_refund.py::test_the_form_is_refused_when_somebody_refunded_meanwhile",
+    ),
+    _in_code(
+        "a till with an open charge scans no other", "payments/services/charge_barcode.py",
+        "if counter.cashier and Transaction.objects.open_charge(counter.cashier.pk) is not None:", "if False:",
+        "test_counter.py::test_a_second_scan_while_one_is_open_is_refused",
+    ),
+    _in_code(
+        "an order whose charge is in doubt is not charged anew", "payments/services/charge_barcode.py",
+        "if Transaction.objects.unsettled().filter(order=order, scene=Scene.COUNTER).exists():", "if False:",
+        "test_counter.py::test_what_is_paid_or_being_charged_is_not_charged_again",
+    ),
+    _in_code(
+        "a cancel without an answer is no cancel", "payments/services/cancel_charge.py",
+        "        case Unknown():\n            Transaction", UNKNOWN_IS_NO,
+        "test_counter.py::test_a_cancel_whose_answer_is_lost_is_repeated_until_it_is_known",
+    ),
+]  # fmt: skip
+GUARDS = [*LOCKS, *GUARDED_UPDATES, *GATES, *CONSTRAINTS, *PEOPLE, *STAFF]
