@@ -69,7 +69,7 @@ class PictureField(forms.FileField):
 
 class ProductForm(forms.ModelForm[Product]):
     picture = PictureField(
-        label=_("picture"), required=False, help_text=_("JPEG, PNG or WebP, 5 MB and 6,000 pixels a side at most.")
+        label=_("Picture"), required=False, help_text=_("JPEG, PNG or WebP, 5 MB and 6,000 pixels a side at most.")
     )
 
 
@@ -137,24 +137,39 @@ class StockFilter(admin.SimpleListFilter):
         return queryset
 
 
+class NamedFields(admin.ModelAdmin[Any]):
+    """Fields of a list carry their column's name: a cell has no label of its own."""
+
+    def get_changelist_formset(self, request: HttpRequest, **more: Any) -> Any:
+        def named(field: Any, **words: Any) -> Any:
+            made = self.formfield_for_dbfield(field, request, **words)
+            if made is not None:
+                made.widget.attrs["aria-label"] = made.label
+            return made
+
+        return super().get_changelist_formset(request, formfield_callback=named, **more)
+
+
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin[Category]):
+class CategoryAdmin(NamedFields):
     list_display = ("name_zh", "name_en", "slug", "position")
     list_editable = ("position",)
     search_fields = ("name_zh", "name_en", "slug")
     prepopulated_fields: ClassVar[dict[str, Any]] = {"slug": ("name_en",)}
 
 
-class VariantInline(admin.TabularInline[Variant, Product]):
+class VariantInline(admin.StackedInline[Variant, Product]):
+    """One below the other, for seven columns fit no screen but the widest."""
+
     model = Variant
     form = VariantForm
-    fields = ("sku", "name_zh", "name_en", "price_fen", "on_hand", "is_listed", "position")
+    fields = (("sku", "price_fen"), ("name_zh", "name_en"), ("on_hand", "position"), "is_listed")
     extra = 0
     min_num = 1
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin[Product]):
+class ProductAdmin(NamedFields):
     form = ProductForm
     list_display = ("name_zh", "name_en", "category", "is_listed", "position")
     list_filter = ("is_listed", "category")

@@ -7,8 +7,11 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext
 
 from payments.services.problem_pages import static_page
 
@@ -29,10 +32,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_staffs(request):
+        words = gettext("An owner of the shop can give you the role it needs.")
+        return _at_the_desk(request, 403, gettext("Your roles don't include this page"), words)
     return _problem(request, "403", 403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_staffs(request):
+        words = gettext("The address may be wrong, or there is no such record.")
+        return _at_the_desk(request, 404, gettext("No such page"), words)
     return _problem(request, "404", 404)
 
 
@@ -56,6 +65,17 @@ def reference() -> str:
 
 def _problem(request: HttpRequest, name: str, status: int, more: dict[str, object] | None = None) -> HttpResponse:
     return render(request, f"problems/{name}.html", {"ref": reference(), **(more or {})}, status=status)
+
+
+def _is_staffs(request: HttpRequest) -> bool:
+    """Whether a member of staff was on the way to one of their pages; a shopper is told what shoppers are told."""
+    user = getattr(request, "user", None)
+    return user is not None and user.is_staff and request.path.startswith(reverse("admin:index"))
+
+
+def _at_the_desk(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
+    seen = {**admin.site.each_context(request), "title": title, "words": words, "code": status, "ref": reference()}
+    return render(request, "problems/staff.html", seen, status=status)
 
 
 def _is_ours(request: HttpRequest) -> bool:

@@ -24,7 +24,7 @@ from payments.money import Money
 from payments.queries.till import Charge, ChargeState, charge, till
 from payments.sandbox.alipay import Refused
 from payments.sandbox.barcodes import Outcome, new_code
-from payments.services import poll, sweep
+from payments.services import close, poll, sweep
 from payments.services.charge_barcode import Counter, Sale, charge_barcode
 from payments.services.close import close_due
 from payments.services.receive_notice import receive_notice
@@ -237,6 +237,16 @@ def test_what_is_paid_or_being_charged_is_not_charged_again(scan, connected, mak
     paid = scan(cashier=lin)
     with pytest.raises(NotPayable):
         scan(what=Order.objects.get(pk=paid.order_id), cashier=lin)
+
+
+def test_an_order_whose_charge_was_set_aside_in_doubt_is_not_charged_anew(scan, twin, make_order):
+    twin.control("faults", method="alipay.trade.pay", http_500="1")
+    first = scan(what=make_order())
+    assert close.set_aside(first, actor="staff:1")
+
+    with pytest.raises(NotPayable):
+        scan(what=Order.objects.get(pk=first.order_id))
+    assert Transaction.objects.count() == 1
 
 
 # --- doubt ----------------------------------------------------------------------------------------------------------------

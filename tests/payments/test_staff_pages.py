@@ -233,6 +233,16 @@ def test_what_a_buyer_typed_is_shown_to_staff_as_text(order):
     assert "&lt;img src=x onerror=alert(1)&gt;" in owner.get(pages[2]).content.decode()
 
 
+def test_a_page_that_is_not_there_or_not_theirs_is_told_in_staffs_own_words(support):
+    refused, nowhere = support.get("/admin/payments/refundbatch/plan/"), support.get("/admin/payments/order/0/change/")
+    assert (refused.status_code, nowhere.status_code) == (403, 404)
+    assert "您的角色不包括这一页" in refused.content.decode()
+    assert "没有这条记录" in nowhere.content.decode()
+    for page in (refused, nowhere):
+        assert 'href="/admin/"' in page.content.decode()
+    assert "没有这条记录" not in Client().get("/admin/no/such/page/", follow=True).content.decode(), "strangers"
+
+
 @pytest.mark.rows("M12")
 def test_a_second_person_decides_and_the_first_cannot(support, approver, order):
     asked(support, order, pieces_1="1")
