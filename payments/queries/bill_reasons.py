@@ -33,7 +33,7 @@ REASONS = (
     _("the day is closed: no further bill is read into it"), _("the day has these very lines already, from file {file}"),
     _("the day has another bill already, file {file}, and this one says something else"),
     # what did not come
-    _("the account has no keys in use"), _("Alipay has no bill yet"), _("no answer"), _("failed: see the log"),
+    _("the account has no keys in use"), _("Alipay has no bill yet"), _("no answer"), _("broken off: see the log"),
     _("Alipay has no file for a day without business"),
     _("Alipay has no bill after days, and we had no business either"), _("no whole bill within {seconds} s"),
     _("not connected: {error}"), _("not sent: {error}"), _("the line broke: {error}"), _("a file of more than {size} bytes"),

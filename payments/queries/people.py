@@ -13,7 +13,8 @@ DOORS = {
     "rule:fewest_open": _("rule: who has the fewest"), "outbox": _("follow-up worker"),
     "fetch": _("fetching of bills"), "reconcile": _("comparison"), "bills": _("reading of bills"), "bill": _("Alipay's bill"),
     "alipay": _("Alipay"), "webhooks": _("webhooks"), "command": _("a command on the server"), "replay": _("message heard again"),
-    "rule:automatic": _("rule: by itself"), "robot:surplus": _("rule for money beyond an order"),
+    "books": _("the day's work on bills"), "rule:automatic": _("rule: by itself"),
+    "robot:surplus": _("rule for money beyond an order"),
 }  # fmt: skip
 
 PEOPLE = ("staff", "person")  # "staff:7" did it for the shop, "person:7" with their own account

@@ -52,7 +52,8 @@ SUBJECTS = {
     "precreate": _("asking for a QR code"), "refunds": _("refunds"), "cancel": _("cancelling a charge"),
 }  # fmt: skip
 PURPOSES = {
-    "precreate": _("ask for a QR code"), "pay": _("charge a code"), "query": _("ask about a payment"),
+    "precreate": _("ask for a QR code"), "create": _("ask for a trade of a buyer's"), "pay": _("charge a code"),
+    "query": _("ask about a payment"),
     "close": _("close a payment"), "cancel": _("cancel a charge"), "refund": _("refund"),
     "refund_query": _("ask about a refund"), "bill": _("fetch a bill"),
 }  # fmt: skip

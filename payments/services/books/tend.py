@@ -13,7 +13,7 @@ from payments.services.books.reconcile import reconcile_day, settle_waiting
 
 logger = structlog.get_logger(__name__)
 LEASE = timedelta(hours=1)  # above the longest a day of ten million lines takes
-FAILED = "failed: see the log"
+FAILED = "broken off: see the log"
 State = BillDay.State
 
 
