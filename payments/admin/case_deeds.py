@@ -20,6 +20,10 @@ Said = str
 WORK, WRITE_OFF = "work_case", "write_off_case"
 ANSWERS = {
     Asked.ANSWERED: _("Alipay was asked. What it said stands in the payment's state."),
+    Asked.CONFIRMED: _("Alipay was asked: it has it just as it is booked here."),
+    Asked.ABSENT: _("Alipay was asked: it knows of no such thing."),
+    Asked.DIFFERS: _("Alipay was asked: it says something else than our books; that is a case of its own now."),
+    Asked.UNSURE: _("Alipay was asked and gave no certain answer. Please try again later."),
     Asked.SOON: _("Alipay is asked within seconds; what it says stands in the refund's state then."),
     Asked.LATELY: _("Alipay was asked a moment ago; please wait a few seconds."),
     Asked.NOTHING: _("Nothing about it is undecided at Alipay."),
@@ -122,7 +126,7 @@ def offered(request: HttpRequest, case: Case, what: str, seen: CaseStory) -> boo
     sense = {
         "take": is_open and case.owner_id != request.user.pk, "release": is_open and case.owner_id is not None,
         "assign": is_open, "note": True, "resolve": is_open and not seen.in_cases.fen,
-        "ask": is_open and (seen.can_be_asked or ("out_request_no" in case.facts and seen.attempt is not None)),
+        "ask": is_open and (seen.can_be_asked or (bool(case.facts.get("out_request_no")) and seen.attempt is not None)),
         "book": is_open and seen.can_pay_its_order, "refund": is_open and bool(seen.refundable.fen),
         "ask-write-off": is_open and not asked, "refuse-write-off": is_open and asked,
         "write-off": is_open and asked and case.write_off_requester_id != request.user.pk,

@@ -299,6 +299,11 @@ class Transaction(models.Model):
         return self.out_trade_no
 
     @property
+    def is_at_alipay(self) -> bool:
+        """Whether it is a payment of ours that Alipay has, so that it can be asked about it."""
+        return self.state == self.State.PAID and self.origin == self.Origin.OURS and self.trade_no is not None
+
+    @property
     def amount(self) -> Money:
         return Money(self.amount_fen)
 

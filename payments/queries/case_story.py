@@ -65,10 +65,10 @@ class CaseStory:
 
     @property
     def can_be_asked(self) -> bool:
-        """Whether something about it is undecided that Alipay can be asked about."""
-        refund = self.refund
+        """Whether it is about a payment or refund that Alipay can be asked about."""
+        attempt, refund = self.attempt, self.refund
         return bool(
-            (self.attempt and self.attempt.state in Transaction.UNSETTLED)
+            (attempt and (attempt.state in Transaction.UNSETTLED or attempt.is_at_alipay))
             or (refund and refund.state == Refund.State.SENT)
         )
 

@@ -36,7 +36,8 @@ CASE_ACTIONS = {
 }  # fmt: skip
 CASE_NOTES = {
     "answered": _("it answered"), "soon": _("within seconds"), "lately": _("it was asked a moment before"),
-    "nothing": _("nothing is undecided"),
+    "nothing": _("nothing is undecided"), "confirmed": _("it has it as we have it"), "absent": _("it knows of no such thing"),
+    "differs": _("it says something else"), "unsure": _("it gave no certain answer"),
 }  # fmt: skip
 EVIDENCE = {  # what stands there in words, as records keep it
     "not decided in time": _("nobody decided in time"),

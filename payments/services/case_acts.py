@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+from django.conf import settings
+
+from payments.alipay.outcomes import Done
 from payments.errors import CaseRefused, NotAllowed
 from payments.models import Case, CaseEvent, Refund, Transaction, User
 from payments.money import Money
@@ -9,16 +12,27 @@ from payments.queries.case_story import attempt_of
 from payments.services import ask as asking
 from payments.services import surplus
 from payments.services.approve_refund import ask_as_staff
+from payments.services.external_refund import Result, ask_about_refund
 from payments.services.refund_hints import hint, want_discovery
+from payments.services.settle import Settled
 
 
 class Asked(StrEnum):
     """What became of a question about a case."""
 
     ANSWERED = "answered"  # about the payment, just now
+    CONFIRMED = "confirmed"  # Alipay has it as we have it
+    ABSENT = "absent"  # Alipay knows no such payment or refund
+    DIFFERS = "differs"  # it says something else, which is a case of its own
+    UNSURE = "unsure"  # it gave no certain answer
     SOON = "soon"  # about a refund: the worker asks within seconds
     LATELY = "lately"  # it was asked a moment ago
     NOTHING = "nothing"  # nothing about it is undecided
+
+
+OF_PAYMENT: dict[Settled | None, Asked] = {
+    Settled.BEFORE: Asked.CONFIRMED, Settled.NOTHING: Asked.ABSENT, Settled.CASE: Asked.DIFFERS, Settled.ASKED: Asked.SOON,
+}  # fmt: skip
 
 
 def ask(case: Case, *, person: User) -> Asked:
@@ -63,10 +77,22 @@ def _ask(case: Case, attempt: Transaction, *, actor: str) -> Asked:
     if attempt.state in Transaction.UNSETTLED:
         return Asked.ANSWERED if asking.ask_now(attempt, actor=actor) else Asked.LATELY
     number = case.facts.get("out_request_no")
-    if number and not attempt.refunds.known_as(number).exists():
+    refund = attempt.refunds.known_as(number).first() if number else None
+    if number and refund is None:
         want_discovery(attempt, number, None, evidence=f"case:{case.pk}:{case.events.count()}")
         return Asked.SOON
     if attempt.refunds.filter(state=Refund.State.SENT).exists():
         hint(attempt)
         return Asked.SOON
+    if refund is not None and refund.state == Refund.State.SUCCEEDED:
+        return _of_refund(ask_about_refund(attempt, refund.out_request_no))
+    if attempt.is_at_alipay:
+        answers = asking.ask_about([attempt], actor=actor, deadline_s=settings.PAYMENTS["page_deadline_s"])
+        return OF_PAYMENT.get(answers[attempt.pk], Asked.UNSURE)
     return Asked.NOTHING
+
+
+def _of_refund(result: Result) -> Asked:
+    if not isinstance(result, Done):
+        return Asked.UNSURE
+    return Asked.ABSENT if result.answer is None else Asked.CONFIRMED

@@ -40,7 +40,7 @@ def discover(message: dict[str, Any]) -> None:
     if attempt.state in Transaction.UNSETTLED:
         raise NoAnswer("a refund of a payment that Alipay has not told of")
     if attempt.state == Transaction.State.PAID and not attempt.refunds.known_as(number).exists():
-        result = _ask(attempt, number)
+        result = ask_about_refund(attempt, number)
         if isinstance(result, Unknown):
             raise NoAnswer(result.why)
     if message["total_fen"] is not None:
@@ -106,7 +106,8 @@ def record(attempt: Transaction, order: Order | None, number: str, amount: Money
     return True
 
 
-def _ask(attempt: Transaction, number: str) -> Result:
+def ask_about_refund(attempt: Transaction, number: str) -> Result:
+    """Ask Alipay about a refund of this number, and book it where we don't know it. Done(None): it knows none."""
     call_id = uuid.uuid4()
 
     def finish(result: Result) -> Result:

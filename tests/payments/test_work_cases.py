@@ -15,13 +15,15 @@ from payments.models.clock import database_now
 from payments.models.ledger import in_cases_fen
 from payments.models.roles import ROLES
 from payments.money import Money
+from payments.queries.case_story import story
 from payments.queries.invariants import check_invariants
 from payments.queries.trial_balance import trial_balance
-from payments.services import case_acts, second_factor, work_cases
+from payments.services import case_acts, second_factor, send_refunds, work_cases
 from payments.services.receive_notice import receive_notice
 from payments.services.refund import settle_refund
 from payments.services.surplus import handle
 from tests.conftest import journalled
+from tests.payments.test_send_refunds import approved, pay
 
 pytestmark = pytest.mark.django_db
 
@@ -273,6 +275,29 @@ def test_alipay_is_asked_about_the_payment_of_a_case(finance, connected, make_or
     with pytest.raises(NotAllowed):
         case_acts.ask(case, person=member("viewer"))
     assert history(case) == ["asked_alipay"] * 2
+
+
+@pytest.mark.rows("F67")
+def test_alipay_is_asked_whether_it_has_a_payment_or_refund_that_is_in_no_bill(finance, connected, make_order, twin):
+    paid = pay(make_order(), twin)
+    refund = approved(paid, 3000)
+    send_refunds.send_due(limit=1)
+    Case.objects.open_once(Case.Kind.PAYMENT_NOT_IN_BILL, f"transaction:{paid.pk}", evidence="bill:1")
+    Case.objects.open_once(
+        Case.Kind.REFUND_NOT_IN_BILL, f"refund:{refund.pk}", evidence="bill:1", out_request_no=refund.out_request_no
+    )
+    of_payment, of_refund = Case.objects.order_by("pk")
+    assert story(of_payment).can_be_asked
+
+    assert case_acts.ask(of_payment, person=finance) == case_acts.Asked.CONFIRMED
+    assert case_acts.ask(of_refund, person=finance) == case_acts.Asked.CONFIRMED
+    twin.control("faults", http_500="9")
+    assert case_acts.ask(of_payment, person=finance) == case_acts.Asked.UNSURE
+    assert case_acts.ask(of_refund, person=finance) == case_acts.Asked.UNSURE
+    twin.control("faults", http_500="0")
+    twin.site.alipay.book.trades.clear()
+    assert case_acts.ask(of_payment, person=finance) == case_acts.Asked.ABSENT
+    assert Case.objects.count() == 2
 
 
 def test_the_open_queue_is_read_by_its_index(plain):
