@@ -62,7 +62,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     def send(self, request: HttpRequest, order_id: int) -> HttpResponse:
-        _check_right(request)
+        _check(request, order_id)
         form = SendForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
@@ -75,7 +75,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return self._step(request, order_id, form, gettext("Send it"), gettext("The buyer gets a mail at once."))
 
     def arrived(self, request: HttpRequest, order_id: int) -> HttpResponse:
-        _check_right(request)
+        _check(request, order_id)
         if request.method == "POST":
             return self._done(request, order_id, confirm_arrival(order_id, actor=f"staff:{request.user.pk}"))
         effect = gettext("The order page says so from now on; no mail is sent.")
@@ -99,9 +99,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return reverse("admin:checkout_delivery_change", args=[order_id])
 
 
-def _check_right(request: HttpRequest) -> None:
+def _check(request: HttpRequest, order_id: int) -> None:
     if not request.user.has_perm("checkout.send_delivery"):
         raise PermissionDenied
+    get_object_or_404(Delivery, pk=order_id)
 
 
 @admin.register(Question)

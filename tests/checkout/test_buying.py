@@ -162,6 +162,8 @@ def test_going_back_to_the_checkout_finds_the_order_that_exists(buy, make_varian
 def test_goods_that_are_withdrawn_can_neither_be_added_nor_ordered(buy, make_variant):
     hidden = make_variant("HID-1", is_listed=False)
     assert buy.add(hidden).status_code == 400
+    for none in (10**9, "0", "-1", "HID-1", "1 OR 1=1", ""):
+        assert buy.client.post("/cart/add", {"variant": none, "quantity": 1}).status_code in (400, 404), none
     variant = make_variant()
     buy.add(variant)
     buy.contact()

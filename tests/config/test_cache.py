@@ -32,7 +32,6 @@ def test_counting_on_needs_a_beginning_and_keeps_its_end(cache):
     assert 0 < cache._cache.get_client(write=True).ttl(cache.make_and_validate_key(key)) <= 30
 
 
-@pytest.mark.rows("X11")
 def test_tries_are_counted_one_by_one_and_refused_beyond_the_most(cache, monkeypatch):
     monkeypatch.setattr(throttle, "cache", cache)
     who = secrets.token_hex(4)

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from config.local.places import ROOT
+from config.local.proofs.figures import keep
 from config.local.servers import servers
 from config.local.stack import Stack, free_port, stack
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+LEAST_KEPT = 10_000  # fewer show too little to be kept
 PHASES, MOST_ROUNDS = "coverage,fuzzing,stateful", 200
 KEY = "jz_" + "f" * 12 + "_" + "z" * 43
 
@@ -32,8 +34,11 @@ def api_fuzz(*, requests: int, seed: int) -> int:
                 reports = _fuzzed(product, data, requests=requests, seed=seed)
                 books = product.manage("check_invariants")
     made, failed = _counted(reports)
-    print(books.strip().splitlines()[-1])
-    print(f"api-fuzz: {made - failed} passed, {failed} failed")
+    rounds = f"{len(reports)} rounds from seed {seed}; afterwards {books.strip().splitlines()[-1]}"
+    lines = [f"{made} requests in {rounds}", f"api-fuzz: {made - failed} passed, {failed} failed"]
+    if made >= LEAST_KEPT:
+        keep("api-fuzz", lines)
+    print("\n".join(lines))
     return 1 if failed or made < requests else 0
 
 
