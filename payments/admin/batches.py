@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from payments.admin.batch_forms import ConfirmForm, PlanForm, StopForm
 from payments.admin.columns import ReadOnlyAdmin, amount
+from payments.admin.forms import check_offered
 from payments.errors import (
     NotAllowed,
     NothingFound,
@@ -107,6 +108,7 @@ class RefundBatchAdmin(ReadOnlyAdmin):
             return _to(batch)
         if not may_plan(request):
             raise PermissionDenied
+        check_offered(request, "total")
         form = ConfirmForm(request.POST, total=batch.total)
         if not form.is_valid():
             return self._page(request, batch, form=form, status=400)
@@ -127,6 +129,7 @@ class RefundBatchAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return _to(batch)
         assert isinstance(request.user, User), "the front door let nobody else in"
+        check_offered(request, "seen_fen")
         seen = request.POST.get("seen_fen", "")
         try:
             fen = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 18 else 0
@@ -155,6 +158,7 @@ class RefundBatchAdmin(ReadOnlyAdmin):
         assert isinstance(request.user, User), "the front door let nobody else in"
         if not may_stop(batch, request.user):
             raise PermissionDenied
+        check_offered(request, "why")
         form = StopForm(request.POST)
         if not form.is_valid():
             return self._page(request, batch, stop=form, status=400)

@@ -3,7 +3,8 @@
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import SuspiciousOperation, ValidationError
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from payments.errors import InvalidAmount
@@ -66,6 +67,12 @@ class RefundForm(forms.Form):
     def rows(self) -> list[tuple[Any, forms.BoundField]]:
         """Each line with its field."""
         return [(line, self[f"pieces_{line.key}"]) for line in self.part.lines]
+
+
+def check_offered(request: HttpRequest, *names: str) -> None:
+    """Raises SuspiciousOperation, answered 400, where a form carries a field that its page did not offer: it was made by hand."""
+    if strange := set(request.POST) - {"csrfmiddlewaretoken", *names}:
+        raise SuspiciousOperation(f"fields that no page of ours offers: {sorted(strange)[:5]}")
 
 
 class DecisionForm(forms.Form):

@@ -15,7 +15,7 @@ from payments.admin import by_hand, counter
 from payments.admin.batch_forms import PlanForm
 from payments.admin.batches import may_plan, plan_page
 from payments.admin.columns import ReadOnlyAdmin, amount
-from payments.admin.forms import RefundForm
+from payments.admin.forms import RefundForm, check_offered
 from payments.errors import FirstInDoubt, RefundableMoved, RefundRefused
 from payments.models import Order, Refund, RefundBatch, Transaction, User
 from payments.money import Money
@@ -80,6 +80,7 @@ class OrderAdmin(ReadOnlyAdmin):
         if part is None or not part.most.fen:
             return self._refund_page(request, order, part=part)
         form = RefundForm(request.POST or None, part=part, initial={"seen_fen": part.most.fen})
+        check_offered(request, *form.fields)
         if not form.is_valid():
             return self._refund_page(request, order, part=part, form=form, status=400 if request.POST else 200)
         assert isinstance(order.paid_by, Transaction), "something refundable was paid"

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from payments.admin.columns import ReadOnlyAdmin, amount, flag, person
-from payments.admin.forms import DecisionForm
+from payments.admin.forms import DecisionForm, check_offered
 from payments.errors import NotAllowed, NotWaiting, SamePerson, StaleFactor
 from payments.models import AuditEvent, Refund, User
 from payments.models.clock import database_now
@@ -55,6 +55,7 @@ class RefundAdmin(ReadOnlyAdmin):
         assert isinstance(user, User), "the front door let nobody else in"
         if request.method != "POST":
             return here
+        check_offered(request, "approve", "reject", "why")
         form = DecisionForm(request.POST)
         if "reject" in request.POST and not form.is_valid():
             return self._page(request, refund, form=form, status=400)

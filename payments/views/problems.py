@@ -28,6 +28,9 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if _is_staffs(request):
+        words = gettext("The form is not the one this page sent. Nothing was changed.")
+        return _at_the_desk(request, 400, gettext("That request does not fit"), words)
     return _problem(request, "400", 400)
 
 

@@ -105,19 +105,23 @@ def test_what_makes_no_sense_is_told_beside_the_field(support, order, values):
 
 @pytest.mark.rows("M05")
 def test_hidden_fields_change_neither_whose_order_nor_who_asks(support, order, make_order):
-    other = make_order()
-    asked(
-        support,
-        order,
-        pieces_1="1",
-        order_id=other.pk,
-        transaction="999",
-        requester="staff:1",
-        state="succeeded",
-        approver="x",
-    )
+    forged = {
+        "order_id": make_order().pk,
+        "transaction": "999",
+        "requester": "staff:1",
+        "state": "succeeded",
+        "approver": "x",
+    }
+    for name, value in forged.items():
+        answer = asked(support, order, pieces_1="1", **{name: value})
+        assert (answer.status_code, Refund.objects.count()) == (400, 0), name
+    assert "没有改动任何内容" in answer.content.decode()
 
+    asked(support, order, pieces_1="1")
     refund = Refund.objects.get()
+    for name, value in forged.items():
+        crafted = support.post(f"/admin/payments/refund/{refund.pk}/decide/", {"approve": "1", name: value})
+        assert crafted.status_code == 400, name
     who = User.objects.get(email="support@example.com")
     assert (refund.transaction.order, refund.requester, refund.approver) == (order, f"staff:{who.pk}", "")
     assert support.get(page(order, "refund/").replace(str(order.pk), "987654")).status_code == 404

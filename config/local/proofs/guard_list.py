@@ -271,6 +271,11 @@ STAFF = [
         "test_bulk_refund.py::test_what_was_planned_is_what_is_asked_for_says_the_database",
     ),
     _in_code(
+        "a form made by hand is refused", "payments/admin/forms.py",
+        'if strange := set(request.POST) - {"csrfmiddlewaretoken", *names}:', "if strange := set[str]():",
+        "test_staff_pages.py::test_hidden_fields_change_neither_whose_order_nor_who_asks",
+    ),
+    _in_code(
         "no second refund while one is in doubt", "payments/services/approve_refund.py",
         "if attempt.refunds.filter(in_doubt=True).exists():", "if False:",
         "test_send_refunds.py::test_nobody_refunds_anew_while_the_first_has_no_certain_answer",
