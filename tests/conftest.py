@@ -103,16 +103,21 @@ def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
     """Real commits on as many connections as a test likes; emptied afterwards, as the owner."""
     with django_db_blocker.unblock():
         yield
-        tables = [model._meta.db_table for model in _our_models()]
-        with connections["owner"].cursor() as cursor:
-            cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
-            cursor.execute(
-                "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'payments_statementline'::regclass"
-            )
-            for (part,) in cursor.fetchall():  # named by ids that begin anew
-                cursor.execute(f"DROP TABLE {part}")
+        empty_tables()
         for alias in connections:
             connections[alias].close()
+
+
+def empty_tables() -> None:
+    """As the owner, with ids that begin anew."""
+    tables = [model._meta.db_table for model in _our_models()]
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'payments_statementline'::regclass"
+        )
+        for (part,) in cursor.fetchall():  # named by ids that begin anew
+            cursor.execute(f"DROP TABLE {part}")
 
 
 def _our_models() -> list[Any]:

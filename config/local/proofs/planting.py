@@ -53,6 +53,7 @@ class Refund:
     fen: int
     at: datetime
     state: str = "succeeded"
+    origin: str = "staff"
 
 
 @dataclass(slots=True)
@@ -248,6 +249,20 @@ def outside_refund(both: Planted, back: Movement) -> None:
     both.expect("bill_day", back, EXPLAINED)
 
 
+def outside_refund_without_a_number(both: Planted, back: Movement) -> None:
+    del both.refunds[back.out_request_no]
+    nameless = replace(back, out_request_no="")
+    both.swap(back, nameless)
+    both.expect("outside_refund", nameless)
+    both.expect("bill_day", nameless, EXPLAINED)
+
+
+def refund_by_another_name(both: Planted, back: Movement) -> None:
+    """Made in Alipay's console, and its answers name it otherwise than the bill: one refund, and no difference."""
+    both.refunds[back.out_request_no].origin = "external"
+    both.swap(back, replace(back, out_request_no=f"{back.out_request_no}Y"))
+
+
 def unknown_refund(both: Planted, back: Movement) -> None:
     odd = replace(back, trade_no=_another(back, 7), out_trade_no=f"{back.out_trade_no}U")
     both.trade.append(odd)
@@ -308,7 +323,7 @@ PLANTS: list[tuple[Callable[[Planted, Movement], None], str]] = [
         trade_without_flow, flow_amount, flow_fee, flow_balance,
     )),
     *((plant, "refund") for plant in (
-        refund_not_in_bill, refund_not_here, refund_never_told, outside_refund, unknown_refund, other_refund_amount,
-        other_fee_back, refund_twice,
+        refund_not_in_bill, refund_not_here, refund_never_told, outside_refund, outside_refund_without_a_number,
+        refund_by_another_name, unknown_refund, other_refund_amount, other_fee_back, refund_twice,
     )),
 ]  # fmt: skip

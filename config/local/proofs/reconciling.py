@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 
@@ -47,7 +48,7 @@ VALUES (%(id)s, %(id)s, 1, 'ours', 'qr', %(number)s, %(trade_no)s, '{APP_ID}', '
 REFUND = """
 INSERT INTO payments_refund (transaction_id, out_request_no, amount_fen, origin, state, in_doubt, refused, reason_code, reason,
     requester, approver, lines, evidence, created_at, ended_at, called_at, checks, version)
-VALUES (%(of)s, %(number)s, %(fen)s, 'staff', %(state)s, %(in_doubt)s, '', 'other', '', 'staff:1', %(approver)s, '{}',
+VALUES (%(of)s, %(number)s, %(fen)s, %(origin)s, %(state)s, %(in_doubt)s, '', 'other', '', 'staff:1', %(approver)s, '{}',
     %(evidence)s, %(at)s, %(ended_at)s, %(at)s, 0, 0)
 """
 FOUND = f"""
@@ -73,7 +74,8 @@ RESULT = (
     "SELECT kind, facts - 'file', amount_fen, state, severity FROM payments_case",
     "SELECT cause, channel, debit, credit, fen FROM payments_transfer",
     "SELECT out_trade_no, trade_no, origin, state, amount_fen, receipt_fen, refunded_fen, reserved_fen FROM payments_transaction",
-    "SELECT out_request_no, origin, state, amount_fen FROM payments_refund",
+    "SELECT regexp_replace(out_request_no, '^bill:\\d+', 'bill'), regexp_replace(other_no, '^bill:\\d+', 'bill'), origin, state,"
+    " amount_fen FROM payments_refund",
     "SELECT number, state FROM payments_order",
 )
 
@@ -88,6 +90,13 @@ class Day:
     @property
     def until_compared(self) -> Sequence[tuple[str, str, Path]]:
         return self.files[:4]  # of the day before and of the day; those after it come later
+
+
+class Took(NamedTuple):
+    """How many statements and blocks of lines a command sent, and which of these were blocks: from 1, and one behind the last."""
+
+    statements: int
+    copies: range
 
 
 def reconcile_proof(*, lines: int, differences: int, kills: int, seed: int) -> int:
@@ -119,7 +128,7 @@ def _prepared(both: Planted, running: Servers, data: Path) -> Day:
     subprocess.run(migrate, cwd=ROOT, env=base | running.environment(), check=True)
     with psycopg.connect(running.database_url("postgres")) as connection:
         connection.execute(ACCOUNT)
-        _load(both, connection.cursor())
+        load(both, connection.cursor())
     running.sql("VACUUM ANALYZE", database=running.database)
     files = []
     for (name, kind), packed in bills(both).items():
@@ -128,8 +137,11 @@ def _prepared(both: Planted, running: Servers, data: Path) -> Day:
     return Day(files, base)
 
 
-def _load(both: Planted, cursor: "psycopg.Cursor[tuple[object, ...]]") -> None:
-    """Our side of the day, written past the services: ten thousand lives as the services would have left them."""
+def load(both: Planted, cursor: "psycopg.Cursor[tuple[object, ...]]") -> None:
+    """Our side of the day, written past the services: ten thousand lives as the services would have left them.
+
+    cursor  a superuser's, after ACCOUNT
+    """
     ids = {id(payment): number for number, payment in enumerate(both.payments.values(), 1)}
     taken: Counter[int] = Counter()
     reserved: Counter[int] = Counter()
@@ -151,7 +163,7 @@ def _load(both: Planted, cursor: "psycopg.Cursor[tuple[object, ...]]") -> None:
     cursor.executemany(REFUND, [
         {
             "of": ids[id(each.of)], "number": each.out_request_no, "fen": each.fen, "state": each.state, "at": each.at,
-            "in_doubt": each.state == "sent", "ended_at": None if each.state == "sent" else each.at,
+            "origin": each.origin, "in_doubt": each.state == "sent", "ended_at": None if each.state == "sent" else each.at,
             "evidence": "" if each.state == "sent" else "call:1", "approver": "" if each.state == "rejected" else "staff:2",
         }
         for each in both.refunds.values()
@@ -202,14 +214,21 @@ def _table(truth: Counter[Truth], found: Counter[Truth]) -> list[str]:
 
 
 def _killed(running: Servers, day: Day, kills: int, chance: random.Random) -> tuple[int, int]:
-    """How often a process was killed at one of so many points over the whole day, and how often the result was the same."""
+    """How often a process was killed at one of so many points over the whole day, and how often the result was the same.
+
+    Every fifth point, the first among them, lies in a COPY of lines; the others are spread over all statements.
+    """
     reference = _copied(running, "reference")
     statements = list(_reconciled(reference, day, day.until_compared))
     wanted, died, same = _result(reference), 0, 0
     for number in range(kills):
-        point = int((number + chance.random()) / kills * sum(statements)) + 1
+        point = int((number + chance.random()) / kills * sum(each.statements for each in statements)) + 1
+        if number % 5 == 0:
+            file = chance.randrange(len(statements))
+            before = sum(each.statements for each in statements[:file])
+            point = before + chance.choice([*statements[file].copies])
         copy = _copied(running, f"killed{number}")
-        died += _dies(copy, day, statements, point)
+        died += _dies(copy, day, [each.statements for each in statements], point)
         for _ in _reconciled(copy, day, day.until_compared):
             pass
         same += _result(copy) == wanted
@@ -232,10 +251,11 @@ def _copied(running: Servers, name: str) -> Servers:
     return replace(running, database=name)
 
 
-def _reconciled(copy: Servers, day: Day, files: Sequence[tuple[str, str, Path]]) -> Iterator[int]:
-    """Bring these files in, one command each. Yields how many statements each took."""
+def _reconciled(copy: Servers, day: Day, files: Sequence[tuple[str, str, Path]]) -> Iterator[Took]:
+    """Bring these files in, one command each."""
     for name, kind, path in files:
-        yield int(_run(copy, day, name, kind, path).stdout.split()[-1])
+        statements, first, last = map(int, _run(copy, day, name, kind, path).stdout.split()[-3:])
+        yield Took(statements, range(first, last + 1))
 
 
 def _run(
