@@ -22,13 +22,15 @@ SHAPE = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
 # Refusals that say what was wrong with the request itself are kept like successes; after all others it may be tried anew.
 KEPT_REFUSALS = frozenset({400, 404, 422})
 Handler = Callable[..., Response]
+AtOnce = Callable[[Any, Request, Asked], Response | None]
 
 
-def answered_once(*, in_one_commit: bool) -> Callable[[Handler], Handler]:
+def answered_once(*, in_one_commit: bool, at_once: AtOnce | None = None) -> Callable[[Handler], Handler]:
     """Ask for a key, do the work under it once, and answer repeats with what came of it.
 
     in_one_commit  key, effect and answer are committed together: who dies leaves nothing behind. False for work that calls
                    Alipay, which happens outside of any transaction and is repeated safely under the number saved first
+    at_once        tried first: does the work and keeps its answer by one statement, or does nothing and returns None
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -39,7 +41,10 @@ def answered_once(*, in_one_commit: bool) -> Callable[[Handler], Handler]:
                 raise Problem("key_missing" if not key else "malformed")
             asked = Asked(f"once:{view.caller.name}", key, _hash(request))
             try:
-                return _answered(view, asked, in_one_commit, lambda: handler(view, request, *args, **kwargs))
+                answered = at_once(view, request, asked) if at_once else None
+                return answered or _answered(
+                    view, asked, in_one_commit, lambda: handler(view, request, *args, **kwargs)
+                )
             except KeyReused:
                 raise Problem("key_reused") from None
             except StillRunning:  # or so slow that a repeat took over: what was done in this commit is undone
@@ -59,7 +64,7 @@ def _answered(view: Any, asked: Asked, in_one_commit: bool, work: Callable[[], R
             if isinstance(held, Kept):
                 return _again(held)
             response = work()
-            once.keep(held, status=response.status_code, body=_kept(response))
+            once.keep(held, status=response.status_code, body=kept(response))
             return response
     except StillRunning:
         raise
@@ -72,13 +77,13 @@ def _answered(view: Any, asked: Asked, in_one_commit: bool, work: Callable[[], R
 def _refused(refusal: Response, asked: Asked, held: IdempotencyRecord | None) -> Response:
     """Keep the refusal, or let the key go. `held` is None where it went with the commit that failed."""
     if refusal.status_code in KEPT_REFUSALS:
-        once.keep_refusal(asked, held, status=refusal.status_code, body=_kept(refusal))
+        once.keep_refusal(asked, held, status=refusal.status_code, body=kept(refusal))
     elif held is not None:
         once.let_go(held)
     return refusal
 
 
-def _kept(response: Response) -> dict[str, Any]:
+def kept(response: Response) -> dict[str, Any]:
     kind = "problem" if response.status_code >= 400 else "answer"
     return {"kind": kind, "data": response.data, "location": response.get("Location")}
 

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from payments.api.callers import Caller
 from payments.api.fields import CURRENCY, Asked, Count, Fen, Told
-from payments.api.once import answered_once
+from payments.api.once import answered_once, kept
 from payments.api.pages import Pages
 from payments.api.problems import Problem, told
 from payments.api.view import ApiView
@@ -24,8 +24,9 @@ from payments.models import Order
 from payments.models.api_client import Scope
 from payments.money import Money
 from payments.queries.order_told import ToldOrder, as_placed, told_order, told_orders
+from payments.services import once
 from payments.services.cancel_order import cancel_order
-from payments.services.place_order import Line, place_order
+from payments.services.place_order import Line, draft_order, place_answered, place_order
 
 MOST_LINES, MOST_PIECES = 100, 9_999
 
@@ -118,6 +119,25 @@ def tell(caller: Caller, number: str) -> dict[str, Any]:
     return OrderTold.of(order)
 
 
+def _place_at_once(view: "Orders", request: Request, asked: once.Asked) -> Response | None:
+    """Order, key and answer by one statement: most orders are placed so. None where that can't be, and nothing happened."""
+    client_id = view.caller.client_id
+    try:
+        said = OrderAsked.read(request.data)
+        draft = draft_order(**_placed(said), client_id=client_id, now=view.caller.known_at)
+    except (serializers.ValidationError, OrderRefused):
+        return None
+    if client_id is None or not draft.order.total_fen:
+        return None
+    response = _answer(OrderTold.of(as_placed(draft.order, said["lines"])))
+    answer = once.answer_of(asked, status=response.status_code, body=kept(response))
+    return response if place_answered(draft, caller=view.caller.name, kept=answer) else None
+
+
+def _answer(told: dict[str, Any]) -> Response:
+    return Response(told, status=201, headers={"Location": reverse("api:order", args=[told["number"]])})
+
+
 class Orders(ApiView, GenericAPIView[Order]):
     read, write = Scope.ORDERS_READ, Scope.ORDERS_WRITE
     queryset = Order.objects.all()  # for the description; who asks is known to get_queryset
@@ -136,7 +156,7 @@ class Orders(ApiView, GenericAPIView[Order]):
         return self.get_paginated_response([OrderTold.of(each) for each in told_orders([row.pk for row in rows])])
 
     @extend_schema(operation_id="order_place", tags=["orders"], request=OrderAsked, responses={201: OrderTold})
-    @answered_once(in_one_commit=True)
+    @answered_once(in_one_commit=True, at_once=_place_at_once)
     def post(self, request: Request) -> Response:
         """Place an order of priced lines. It awaits payment until `expires_at`; an order of nothing is paid at once."""
         if self.caller.client_id is None:
@@ -149,9 +169,7 @@ class Orders(ApiView, GenericAPIView[Order]):
             )  # fmt: skip
         except OrderRefused as refusal:
             raise told(refusal, "order_refused") from refusal
-        address = reverse("api:order", args=[order.number])
-        body = OrderTold.of(as_placed(order, asked["lines"])) if order.total_fen else tell(self.caller, order.number)
-        return Response(body, status=201, headers={"Location": address})
+        return _answer(tell(self.caller, order.number))
 
 
 def _placed(asked: dict[str, Any]) -> dict[str, Any]:

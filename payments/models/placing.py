@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.db import connection
 
+from payments.models.messages import IdempotencyRecord
 from payments.models.order import Order, OrderLine
 
 SOURCE = Path(__file__).parent / "sql" / "place.sql"
@@ -16,18 +17,23 @@ ORDER = (
     "number", "token", "client_id", "reference", "title", "goods_fen", "shipping_fen", "discount_fen", "total_fen",
     "content_hash", "state", "language", "seal_id", "created_at", "expires_at",
 )  # fmt: skip
+KEPT = ("caller", "key", "request_hash", "seal_id", "status")
 LINE = ("position", "title", "sku", "unit_price_fen", "quantity")
 
 
-def place(order: Order, lines: Sequence[OrderLine], *, actor: str) -> bool:
+def place(order: Order, lines: Sequence[OrderLine], *, actor: str, kept: IdempotencyRecord | None = None) -> bool:
     """Store a new order with its lines and "placed" in the audit trail, under the account that is active.
 
-    False, and nothing stored, when its number is taken or no account is active.
+    kept  the answer to the request for it, under a key that nobody has used: stored with it
+
+    False, and nothing stored, when its number or the key is taken or no account is active.
     """
     values = {
         "order": json.dumps({name: getattr(order, name) for name in ORDER}, default=str),
         "lines": json.dumps([{name: getattr(line, name) for name in LINE} for line in lines]),
         "contact_email": Order._meta.get_field("contact_email").pre_save(order, add=True),  # seals it
+        "kept": json.dumps({name: getattr(kept, name) for name in KEPT}, default=str) if kept else None,
+        "body": IdempotencyRecord._meta.get_field("body").pre_save(kept, add=True) if kept else None,
         "actor": actor,
     }
     with connection.cursor() as cursor:

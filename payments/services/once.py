@@ -86,6 +86,14 @@ def keep_refusal(asked: Asked, held: IdempotencyRecord | None, *, status: int, b
             keep(again, status=status, body=body)
 
 
+def answer_of(asked: Asked, *, status: int, body: dict[str, Any]) -> IdempotencyRecord:
+    """The answer to a request, to be stored with its effect: for work that is one statement. Not stored."""
+    return IdempotencyRecord(
+        caller=asked.caller, key=asked.key, request_hash=asked.request_hash, status=status,
+        body=json.dumps(body, ensure_ascii=False),
+    )  # fmt: skip
+
+
 def let_go(held: IdempotencyRecord) -> None:
     """Nothing happened that a repeat must not do again."""
     IdempotencyRecord.objects.filter(pk=held.pk, held_until=held.held_until, status=None).delete()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 
 from payments.alipay.clock import BEIJING
 from payments.errors import KeyReused, OrderRefused
@@ -31,6 +31,14 @@ class Line:
     unit_price: Money
     quantity: int = 1
     sku: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order as it will stand, under a number that nobody else is likely to get, and its lines. Not stored."""
+
+    order: Order
+    lines: list[OrderLine]
 
 
 def place_order(
@@ -56,6 +64,43 @@ def place_order(
     client_id, reference  the program that places it through the API, and its own name for the order
     Raises OrderRefused (less than nothing, too much, no line), KeyReused (same key, other content).
     """
+    draft = draft_order(
+        lines=lines, title=title, language=language, now=now, shipping=shipping, discount=discount,
+        contact_email=contact_email, life=life, client_id=client_id, reference=reference,
+    )  # fmt: skip
+    content = [[asdict(line) for line in lines], title, asdict(shipping), asdict(discount)]
+    request_hash = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+    order = draft.order
+    if order.total_fen and not key:
+        _place(draft, caller, now)  # one statement
+        return order
+    with transaction.atomic():
+        earlier = _earlier(caller, key, request_hash)
+        if earlier is not None:
+            return earlier
+        _place(draft, caller, now)
+        if not order.total_fen:
+            settle_by_hand(order, way=Transaction.Scene.FREE, reference="nothing to pay", actor=caller)
+            order.refresh_from_db()
+        if key:
+            IdempotencyRecord.objects.filter(caller=caller, key=key).update(answer={"order_id": order.pk})
+    return order
+
+
+def draft_order(
+    *,
+    lines: Sequence[Line],
+    title: str,
+    language: str,
+    now: datetime,
+    shipping: Money = NOTHING,
+    discount: Money = NOTHING,
+    contact_email: str = "",
+    life: timedelta | None = None,
+    client_id: int | None = None,
+    reference: str = "",
+) -> Draft:
+    """What `place_order` with these words would store. Raises OrderRefused."""
     goods = Money(sum(line.unit_price.fen * line.quantity for line in lines))
     total = Money(goods.fen + shipping.fen - discount.fen)
     if not lines or any(line.quantity < 1 or line.unit_price.fen < 0 for line in lines):
@@ -63,13 +108,10 @@ def place_order(
     if not NOTHING.fen <= total.fen <= MOST.fen:
         raise OrderRefused(f"an order of {total} can't be paid: Alipay takes ¥0.01 to ¥100,000,000")
     life = life or timedelta(seconds=settings.PAYMENTS["order_life_s"])
-    content = [[asdict(line) for line in lines], title, asdict(shipping), asdict(discount)]
-    request_hash = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
-
     order = Order(
-        token=secrets.token_urlsafe(24), title=title[:256], goods_fen=goods.fen, shipping_fen=shipping.fen,
-        discount_fen=discount.fen, total_fen=total.fen, language=language, contact_email=contact_email or None, created_at=now,
-        client_id=client_id, reference=reference,
+        number=_new_number(now), token=secrets.token_urlsafe(24), title=title[:256], goods_fen=goods.fen,
+        shipping_fen=shipping.fen, discount_fen=discount.fen, total_fen=total.fen, language=language,
+        contact_email=contact_email or None, created_at=now, client_id=client_id, reference=reference,
         expires_at=(now + life).replace(microsecond=0),  # Alipay's clock for it has whole seconds, and so has ours
     )  # fmt: skip
     frozen = [
@@ -83,28 +125,28 @@ def place_order(
         for at, line in enumerate(lines, start=1)
     ]
     order.content_hash = content_hash(order, frozen)
-    if total.fen and not key:
-        _place(order, frozen, caller, now)  # one statement
-        return order
-    with transaction.atomic():
-        earlier = _earlier(caller, key, request_hash)
-        if earlier is not None:
-            return earlier
-        _place(order, frozen, caller, now)
-        if not total.fen:
-            settle_by_hand(order, way=Transaction.Scene.FREE, reference="nothing to pay", actor=caller)
-            order.refresh_from_db()
-        if key:
-            IdempotencyRecord.objects.filter(caller=caller, key=key).update(answer={"order_id": order.pk})
-    return order
+    return Draft(order, frozen)
 
 
-def _place(order: Order, lines: Sequence[OrderLine], caller: str, now: datetime) -> None:
+def place_answered(draft: Draft, *, caller: str, kept: IdempotencyRecord) -> bool:
+    """Store the order and the answer to its request by one statement, where nothing is in the way.
+
+    False, and nothing stored, where something is: the key is used or held, no account, a number that is taken, a database
+    that can't say. `place_order` under the key finds out which.
+    """
+    assert draft.order.total_fen, "what costs nothing is paid at once, which is more than one statement"
+    try:
+        return place(draft.order, draft.lines, actor=caller, kept=kept)
+    except (IntegrityError, OperationalError):
+        return False
+
+
+def _place(draft: Draft, caller: str, now: datetime) -> None:
     """Under a number that nobody has. Raises OrderRefused without an account."""
     for _ in range(NUMBERS_TRIED):
-        order.number = _new_number(now)
-        if place(order, lines, actor=caller):
+        if place(draft.order, draft.lines, actor=caller):
             return
+        draft.order.number = _new_number(now)
         if not MerchantAccount.objects.filter(is_active=True).exists():
             raise OrderRefused("no Alipay account is connected: run `manage.py connect_alipay`")
     raise OrderRefused("today's numbers are used up")

@@ -1,7 +1,17 @@
 -- An order with its lines and the event of its placing, under the account that is active: one statement, all of it or nothing.
--- No row comes back where the number is taken, or no account is active.
+-- With a key, the answer to its request is kept too. No row comes back where number or key is taken, or no account is active.
 WITH account AS (
-    SELECT id FROM payments_merchantaccount WHERE is_active ORDER BY id LIMIT 1
+    SELECT id FROM payments_merchantaccount
+    WHERE is_active AND NOT EXISTS (SELECT FROM payments_order WHERE number = %(order)s::jsonb ->> 'number')
+    ORDER BY id LIMIT 1
+),
+key AS (
+    INSERT INTO payments_idempotencyrecord (caller, key, request_hash, answer, seal_id, status, body)
+    SELECT k.caller, k.key, k.request_hash, '{}', k.seal_id, k.status, %(body)s::bytea
+    FROM account, jsonb_to_record(%(kept)s::jsonb) AS k(caller text, key text, request_hash text, seal_id uuid, status smallint)
+    WHERE k.key IS NOT NULL
+    ON CONFLICT (caller, key) DO NOTHING
+    RETURNING id
 ),
 placed AS (
     INSERT INTO payments_order (
@@ -15,7 +25,7 @@ placed AS (
         discount_fen bigint, total_fen bigint, content_hash text, state text, language text, seal_id uuid, created_at timestamptz,
         expires_at timestamptz
     )
-    ON CONFLICT (number) DO NOTHING
+    WHERE %(kept)s::jsonb IS NULL OR EXISTS (SELECT FROM key)
     RETURNING id, account_id, state
 ),
 lines AS (
