@@ -71,7 +71,7 @@ session.save()
 
 @pytest.mark.rows("M12")
 def test_a_colleague_proves_by_passkey_at_the_door_and_anew_when_approving(
-    product, open_browser, request_payment, control
+    product, open_browser, request_payment, control, axe
 ):
     shop = product.shop
     paid = request_payment(amount="300.00")
@@ -86,11 +86,13 @@ def test_a_colleague_proves_by_passkey_at_the_door_and_anew_when_approving(
     page.fill("[name=email]", "key@staff.example")
     page.fill("[name=password]", PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
+    assert axe(page) == []
     page.get_by_role("link", name="Add a passkey").click()  # instead of a code app, for the first second factor
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.get_by_role("status")).to_contain_text("is added")
 
     page.goto(refund)
+    assert axe(page) == []
     page.get_by_role("button", name="Use a passkey").click()
     expect(page).to_have_url(refund)
     key = next(each["value"] for each in page.context.cookies() if each["name"].endswith("sessionid"))

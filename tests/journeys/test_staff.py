@@ -163,3 +163,23 @@ def test_marked_orders_are_refunded_by_one_typed_total_and_one_approval(
     for each in paid:
         purchase.until("refunded", partial(is_refunded, manage, each.order_number))
     expect(deciding.locator(".sentence")).to_contain_text("¥430.50 of 2 orders went back", timeout=20_000)
+
+    again = request_payment(amount="230.00")
+    control("pay", out_trade_no=again.out_trade_no)
+    purchase.until("paid", lambda: purchase.page_state(again) == "paid")
+    asking.goto(f"{product.shop}/admin/payments/order/")
+    asking.get_by_role("row", name=again.order_number).get_by_role("checkbox").check()
+    asking.locator("[name=action]").select_option("refund_marked")
+    asking.get_by_role("button", name="Go").click()
+    asking.get_by_role("button", name="Show what would be refunded").click()
+    asking.locator("[name=total]").fill("230.00")
+    asking.keyboard.press("Enter")
+    expect(asking.locator(".sentence")).to_contain_text("¥230.00 of 1 order waits", timeout=20_000)
+    deciding.goto(asking.url)
+    deciding.get_by_text("Don't agree to the whole").click()
+    deciding.get_by_label("why").fill("another article was meant")
+    assert axe(deciding) == []
+    deciding.get_by_role("button", name="Take back 1 refund, ¥230.00").click()
+    expect(deciding.locator(".sentence")).to_contain_text("Stopped: 0 of 1 orders went back", timeout=20_000)
+    deciding.goto(f"{product.shop}/admin/payments/order/")
+    assert deciding.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a list scrolls sideways on a phone"
