@@ -1,19 +1,23 @@
 """A bill goes in whole or not at all: what is refused, for which reason and at which line."""
 
 import io
+import os
+import signal
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 
 from payments.errors import MalformedBill
-from payments.models import BillDay, BillFile, Case, StatementLine
+from payments.models import BillDay, BillFile, Case, MerchantAccount, StatementLine
 from payments.services.books.days import day_of
 from payments.services.books.keep import keep_file, open_file
 from payments.services.books.read import MOST_TRIES, read_file
 from payments.services.books.upload import upload_bill
+from tests.conftest import make_merchant
 from tests.payments.alipay.billing import (
     DAY,
     FEE,
@@ -35,6 +39,10 @@ LINES = trade_lines(ROWS)
 @pytest.fixture
 def upload(merchant, settings) -> Upload:
     settings.BILL_KINDS = ["trade"]
+    return uploader(merchant)
+
+
+def uploader(merchant: MerchantAccount) -> Upload:
     type(merchant).objects.filter(pk=merchant.pk).update(seller_id="2088000000000001")
     merchant.refresh_from_db()
 
@@ -212,6 +220,41 @@ def test_a_refused_file_can_be_followed_by_the_right_one(upload):
         upload(b"<html>")
 
     assert upload(packed(LINES)).state == BillFile.State.IMPORTED
+
+
+def dies_in_the_copy(kept: BillFile) -> int:
+    """A process of its own reads the file and is killed while its lines go to the database. Returns the signal."""
+    connection.close()
+    child = os.fork()
+    if child == 0:
+        psycopg.Copy.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+        try:
+            read_file(BillFile.objects.get(pk=kept.pk))
+        finally:
+            os._exit(0)
+    return os.WTERMSIG(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.rows("F11")
+def test_a_file_that_kills_its_readers_is_refused_with_the_reason_and_stops_no_other(committed_db, identity):
+    """As the kernel does to one that takes more memory than it may: no word, no clean end."""
+    merchant = make_merchant(identity, "http://127.0.0.1:9/")
+    upload = uploader(merchant)
+    kept = keep_file(
+        day_of(merchant, DAY), io.BytesIO(packed(LINES)), kind=BillFile.Kind.TRADE, source=BillFile.Source.FETCHED,
+        actor="fetch",
+    )  # fmt: skip
+    for tried in range(1, MOST_TRIES + 1):
+        assert dies_in_the_copy(kept) == signal.SIGKILL
+        kept.refresh_from_db()
+        assert (kept.state, kept.tries, partitions(), lines()) == (BillFile.State.KEPT, tried, 0, [])
+
+    before = DAY - timedelta(days=1)
+    assert upload(packed(trade_lines(ROWS, day=before)), day=before).state == BillFile.State.IMPORTED
+    assert read_file(kept).state == BillFile.State.REFUSED
+    kept.refresh_from_db()
+    assert "out of memory" in kept.reason
+    assert Case.objects.get().kind == Case.Kind.BILL_REFUSED
 
 
 @pytest.mark.rows("F11")

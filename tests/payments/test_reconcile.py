@@ -1,19 +1,32 @@
 """A day's bill against our books: what is found, how it is typed, what becomes of it, and that doing it again changes nothing."""
 
 import io
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.sessions.backends.cache import SessionStore
 from django.db import DatabaseError, connection, transaction
+from django.db.models.functions import Extract
 
 from payments.alipay.clock import BEIJING
 from payments.errors import MalformedBill
-from payments.models import Account, BillDay, BillFile, Case, Difference, MerchantAccount, Refund, Transaction, Transfer
+from payments.models import (
+    Account,
+    BillDay,
+    BillFile,
+    Case,
+    Difference,
+    MerchantAccount,
+    Refund,
+    StatementLine,
+    Transaction,
+    Transfer,
+)
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
 from payments.money import Money
@@ -418,8 +431,15 @@ def test_a_line_that_stands_twice_is_found_and_counts_once_here(books):
 
 
 @pytest.mark.rows("F58")
+@pytest.mark.parametrize("on", [None, date(2026, 10, 31), date(2025, 12, 31), date(2024, 2, 29), date(2026, 3, 1)])
 @pytest.mark.parametrize("at", [timedelta(seconds=1), timedelta(hours=24) - timedelta(seconds=2)])
-def test_a_payment_at_midnight_waits_for_the_neighbours_bill_and_is_explained_by_it(books, at: timedelta):
+def test_a_payment_at_midnight_waits_for_the_neighbours_bill_and_is_explained_by_it(
+    books, clocks, on: date | None, at: timedelta
+):
+    """Today; the ends of a month, a year and a February of 29 days; and the first of March after one of 28."""
+    if on is not None:
+        clocks(fee_rate="0.006", bill_wait_s=100 * 365 * 86400)
+        books.since = start_of(on)
     paid = books.pay(at=at)
     line = books.moved.pop()
     day = books.compare()
@@ -470,20 +490,57 @@ def test_comparing_again_changes_nothing(books):
     assert Case.objects.count() == 2, "what a person ended is not opened again"
 
 
+ZONES = ["UTC", "Asia/Shanghai", "America/New_York", "Asia/Kathmandu"]
+
+
+@pytest.fixture
+def lives_in(monkeypatch) -> Iterator[Callable[[str], None]]:
+    """Puts the process and its session at PostgreSQL into a time zone. Times are read as seconds then: Django expects UTC."""
+
+    def move(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('TimeZone', %s, false)", [zone])
+
+    yield move
+    monkeypatch.undo()
+    move("UTC")
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.rows("F57")
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York", "Asia/Kathmandu"])
-def test_the_result_is_the_same_in_every_time_zone(books, zone: str):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('TimeZone', %s, false)", [zone])
-        books.pay(at=timedelta(seconds=1))
-        books.pay(at=timedelta(hours=23, minutes=59, seconds=59))
-        books.pay(at=timedelta(hours=3))
-
+def test_the_result_is_the_same_in_every_time_zone_byte_for_byte(books, clocks, lives_in):
+    """On the day on which New York's clocks go back: 14:00 in Shanghai is the hour that it has twice."""
+    clocks(fee_rate="0.006", bill_wait_s=100 * 365 * 86400)
+    books.since = start_of(date(2026, 11, 1))
+    hours = [
+        timedelta(seconds=1),
+        timedelta(hours=13, minutes=30),
+        timedelta(hours=14, minutes=30),
+        timedelta(hours=24, seconds=-1),
+    ]
+    paid = [books.pay(at=at) for at in hours]
+    books.change(books.of(paid[1]), fen=8881)
+    books.moved.remove(books.of(paid[3]))
+    reports = {}
+    for zone in ZONES:
+        before = transaction.savepoint()
+        lives_in(zone)
         day = books.compare()
+        lines = list(
+            StatementLine.objects.annotate(at=Extract("happened_at", "epoch"))
+            .order_by("line_no")
+            .values_list("key", "fen", "at")
+        )
+        facts = [{**each.facts, "file": None} for each in Case.objects.order_by("kind")]
+        reports[zone] = repr((day.day, day.state, day.result_hash, day.ours_fen, day.theirs_fen, found(), lines, facts))
+        transaction.savepoint_rollback(before)
 
-        cursor.execute("SELECT set_config('TimeZone', 'UTC', false)")
-    assert found() == []
-    assert (day.ours_count, day.theirs_count, day.state) == (3, 3, BillDay.State.CLOSED)
+    assert set(reports.values()) == {reports["UTC"]}
+    assert "bill_amount" in reports["UTC"]
+    assert "waiting" in reports["UTC"]
 
 
 def test_movements_of_the_account_that_agree_are_silent(books, settings):

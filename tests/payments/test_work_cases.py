@@ -115,6 +115,7 @@ def test_a_case_changes_hands_and_every_step_is_in_its_history_and_the_audit_tra
     ]  # fmt: skip
 
 
+@pytest.mark.rows("M20")
 def test_nobody_gets_a_case_who_may_not_work_on_it(support, approver, plain):
     with pytest.raises(NotAllowed):
         work_cases.assign([plain], approver, person=support)
@@ -126,6 +127,7 @@ def test_nobody_gets_a_case_who_may_not_work_on_it(support, approver, plain):
     assert history(plain) == []
 
 
+@pytest.mark.rows("M20", "I-33")
 def test_a_case_ends_with_a_note_once(support, plain):
     with pytest.raises(CaseRefused):
         work_cases.resolve(plain, "  ", person=support)
@@ -135,6 +137,8 @@ def test_a_case_ends_with_a_note_once(support, plain):
 
     plain.refresh_from_db()
     assert (plain.state, plain.note, plain.ended_at is not None) == ("resolved", "the buyer paid the rest", True)
+    trail = AuditEvent.objects.about(plain).values_list("action", "actor", "state")
+    assert list(trail) == [("resolved", f"staff:{support.pk}", "resolved")]
     assert work_cases.assign([plain], support, person=support) == [], "over is over"
 
 
