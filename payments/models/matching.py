@@ -160,16 +160,17 @@ SELECT encode(sha256(convert_to(coalesce(string_agg(
 FROM payments_difference WHERE day_id = %(day_id)s
 """
 # Fees are booked as the bill says, once per file and way to pay.
+# Added up apart from its INSERT, which would keep it to one process.
 FEES = """
+SELECT coalesce(t.scene, 'other') AS channel, sum(l.fee_fen)::bigint AS fen
+FROM payments_statementline l LEFT JOIN payments_transaction t ON t.trade_no = l.trade_no
+WHERE l.file_id = %(file)s AND l.fee_fen <> 0 AND (l.nth = 1 OR l.line_no = ANY(%(others)s::integer[])) GROUP BY 1
+"""
+POST_FEES = """
 INSERT INTO payments_transfer (bill_file_id, channel, cause, debit, credit, fen, evidence)
 SELECT %(file)s, channel, 'fee', CASE WHEN fen < 0 THEN 'fees' ELSE 'alipay_receivable' END,
        CASE WHEN fen < 0 THEN 'alipay_receivable' ELSE 'fees' END, abs(fen), %(evidence)s
-FROM (
-    SELECT coalesce(t.scene, 'other') AS channel, sum(l.fee_fen) AS fen
-    FROM payments_statementline l LEFT JOIN payments_transaction t ON t.trade_no = l.trade_no
-    WHERE l.file_id = %(file)s AND l.fee_fen <> 0
-      AND (l.nth = 1 OR l.line_no IN (SELECT line_no FROM bill_named WHERE is_another)) GROUP BY 1
-) f WHERE fen <> 0
+FROM unnest(%(channels)s::text[], %(fees)s::bigint[]) AS f(channel, fen) WHERE fen <> 0
 ON CONFLICT (bill_file_id, channel, cause, debit) WHERE cause IN ('fee', 'payout') DO NOTHING
 """
 PAYOUTS = """
@@ -262,9 +263,16 @@ def keep(about: Comparison) -> None:
         for statement in (ELSEWHERE, JUDGE, RECEIPTS, KNOWN, CASES, KEEP):
             cursor.execute(statement, words)
         if about.file:
-            cursor.execute(FEES, words)
+            _post_fees(cursor, words)
         if about.account_file:
             cursor.execute(PAYOUTS, words)
+
+
+def _post_fees(cursor: Any, words: dict[str, Any]) -> None:
+    cursor.execute("SELECT line_no FROM bill_named WHERE is_another")
+    cursor.execute(FEES, {**words, "others": [line_no for (line_no,) in cursor.fetchall()]})
+    fees = dict(cursor.fetchall())
+    cursor.execute(POST_FEES, {**words, "channels": [*fees], "fees": [*fees.values()]})
 
 
 def totals(about: Comparison) -> tuple[int, int]:
