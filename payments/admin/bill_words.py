@@ -50,7 +50,10 @@ def _before(day: BillDay) -> Said:
 
 def _compared(cell: Cell, day: BillDay) -> Said:
     count = ngettext("{n} difference", "{n} differences", cell.differences).format(n=cell.differences)
-    words = f"{count}{gettext(', ')}{signed(day.difference_fen or 0)}" if day.difference_fen else count
+    amount = signed(day.difference_fen or 0).replace(
+        "−", "−\N{WORD JOINER}"
+    )  # a narrow cell breaks no line behind the sign
+    words = f"{count}{gettext(', ')}{amount}" if day.difference_fen else count
     if day.state == State.CLOSED:
         closed = gettext("closed with {what}").format(what=words)
         return Said("✓" if not cell.unsolved else "≠", closed, "good" if not cell.unsolved else "bad")

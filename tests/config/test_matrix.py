@@ -90,6 +90,6 @@ def test_every_proof_that_a_row_names_is_a_target():
     named = {each.name.split()[1].rstrip(":") for each in read_proofs()}
 
     assert named == {
-        "api-fuzz", "chaos", "crash-points", "disk-full", "failover", "order-race", "reconcile-proof", "refund-race",
-        "simulate", "soak",
+        "api-fuzz", "bulk-refund-proof", "chaos", "crash-points", "disk-full", "failover", "order-race", "reconcile-proof",
+        "refund-race", "simulate", "soak",
     }  # fmt: skip

@@ -24,8 +24,8 @@ from payments.models.clock import database_now
 from payments.money import Money
 from payments.queries.invariants import check_invariants
 from payments.queries.refund_batches import holding, progress
-from payments.services import bulk_refund, plan_batch
-from payments.services.approve_refund import approve, ask_as_staff, reject
+from payments.services import bulk_refund, plan_batch, send_refunds
+from payments.services.approve_refund import approve, ask_as_staff, reject, withdraw
 from payments.services.bulk_refund import approve_batch, confirm_batch, go_on, stop_batch
 from payments.services.place_order import Line, place_order
 from payments.services.receive_notice import receive_notice
@@ -457,6 +457,24 @@ class TestCommitted:
 
         assert Refund.objects.count() == 4
         assert [state for state, _, _ in items(batch)] == [Item.ASKED] * 4
+
+    def test_a_refund_that_is_stopped_while_it_leaves_is_either_sent_or_taken_back(self, boss, sell):
+        for _ in range(4):
+            sell()
+        done(confirmed(boss))
+        now, second = database_now(), timedelta(seconds=1)
+        claimed = Refund.objects.claim_due(now=now, lease=60 * second, apart=second, limit=4)
+        for refund in claimed:
+            sent, withdrawn = together(
+                partial(send_refunds._intend, refund), partial(withdraw, refund, person=boss, why="wrong goods")
+            )
+            refund.refresh_from_db()
+            aside = Transaction.objects.get(pk=refund.transaction_id).reserved_fen
+            assert (sent, withdrawn, refund.state, aside) in (
+                (True, False, "sent", 140_00),
+                (False, True, "lapsed", 0),
+            )
+        assert len(claimed) == 4
 
     @pytest.mark.rows("F07")
     def test_a_worker_that_dies_between_two_orders_leaves_the_rest_to_the_next(self, boss, sell, monkeypatch):

@@ -157,7 +157,7 @@ def _told(
     }
     lines += [f"{'passed' if good else 'failed'}  {words}" for words, good in held.items()]
     lines.append(f"bulk-refund-proof: {sum(held.values())} passed, {len(held) - sum(held.values())} failed")
-    keep("bulk-refund", lines)
+    keep("bulk-refund-proof", lines)
     print("\n".join(lines), flush=True)
     return 0 if all(held.values()) else 1
 
