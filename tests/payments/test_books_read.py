@@ -12,10 +12,11 @@ import pytest
 from django.db import connection
 
 from payments.errors import MalformedBill
-from payments.models import BillDay, BillFile, Case, MerchantAccount, StatementLine
+from payments.models import BillDay, BillFile, Case, MerchantAccount, StatementLine, Transfer
 from payments.services.books.days import day_of
 from payments.services.books.keep import keep_file, open_file
 from payments.services.books.read import MOST_TRIES, read_file
+from payments.services.books.reconcile import reconcile_day
 from payments.services.books.upload import upload_bill
 from tests.conftest import make_merchant
 from tests.payments.alipay.billing import (
@@ -175,6 +176,39 @@ def test_movements_of_the_account_know_the_trade_a_fee_was_taken_for(upload, set
         ("L1", "payment", 8000, "", 18000), ("L2", "fee", -48, "2026112222001000000000000001", 17952),
     ]  # fmt: skip
     assert (file.in_fen, file.out_fen, file.fee_fen) == (8000, -48, -48)
+
+
+def test_payouts_to_the_bank_are_booked_as_the_account_says_once(upload, settings):
+    settings.BILL_KINDS = ["trade", "signcustomer"]
+    payout = {**FEE, "账务流水号": "L3", "支出金额（-元）": "-50.00", "账户余额（元）": "129.52", "业务类型": "提现"}
+    upload(packed(LINES))
+    detail = "{}_20261122_账务明细.csv"
+    file = upload(packed(ledger_lines([MOVED, FEE, payout]), detail=detail), kind="signcustomer")
+
+    for _ in range(2):
+        day = reconcile_day(BillDay.objects.select_related("account").get())
+
+    posted = Transfer.objects.filter(cause="payout").values_list("debit", "credit", "fen", "bill_file")
+    assert list(posted) == [("bank", "alipay_receivable", 5000, file.pk)]
+    assert day.state == BillDay.State.MATCHED
+    assert not Case.objects.filter(kind__in=("flow_balance", "bill_word")).exists()
+
+
+@pytest.mark.rows("F67")
+def test_a_balance_that_does_not_follow_and_a_kind_nobody_knows_are_cases(upload, settings):
+    settings.BILL_KINDS = ["trade", "signcustomer"]
+    odd = {**PAYMENT, "支付宝交易号": "2026112222009", "业务类型": "转账"}
+    lines = trade_lines(ROWS)
+    at = next(number for number, line in enumerate(lines) if "列表结束" in line)
+    upload(packed([*lines[:at], trade_lines([odd])[5], *lines[at:]]))
+    moved = [MOVED, {**FEE, "账户余额（元）": "179.53"}, {**FEE, "账务流水号": "L3", "账户余额（元）": "179.04"}]
+    upload(packed(ledger_lines(moved), detail="{}_20261122_账务明细.csv"), kind="signcustomer")
+
+    reconcile_day(BillDay.objects.select_related("account").get())
+
+    balance, word = (Case.objects.get(kind=kind) for kind in ("flow_balance", "bill_word"))
+    assert (balance.facts["ours"], balance.facts["theirs"]) == ("179.52", "179.53")
+    assert (word.facts["theirs"], word.facts["line_no"]) == ("转账", at + 1)
 
 
 def spoilt(place: int, before: str, after: str) -> bytes:
