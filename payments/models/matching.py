@@ -24,13 +24,13 @@ CREATE TEMPORARY TABLE bill_found (
 ) ON COMMIT DROP
 """
 # What we call the refunds of the bill that it does not name as we do. A line without a number of its own is its own name
-# ("bill:12/345"), and two of one trade that differ in time or amount are two refunds (`is_another`), not one that stands twice.
+# ("bill-12-345"), and two of one trade that differ in time or amount are two refunds (`is_another`), not one that stands twice.
 NAMED = """
 CREATE TEMPORARY TABLE bill_named ON COMMIT DROP AS
-SELECT l.line_no, coalesce(r.out_request_no, %(evidence)s || '/' || l.line_no) AS request_no, l.nth > 1 AS is_another
+SELECT l.line_no, coalesce(r.out_request_no, %(name)s || l.line_no) AS request_no, l.nth > 1 AS is_another
 FROM payments_statementline l
 LEFT JOIN (payments_refund r JOIN payments_transaction t ON t.id = r.transaction_id)
-  ON r.other_no = %(evidence)s || '/' || l.line_no AND r.other_no <> '' AND t.trade_no = l.trade_no
+  ON r.other_no = %(name)s || l.line_no AND r.other_no <> '' AND t.trade_no = l.trade_no
 WHERE l.file_id = %(file)s AND l.kind = 'refund' AND (
     r.id IS NOT NULL OR (l.request_no IN ('', l.out_trade_no) AND NOT EXISTS (
         SELECT FROM payments_statementline b
@@ -41,7 +41,7 @@ STANDS_IN_FILE = """
 EXISTS (SELECT FROM payments_statementline l WHERE l.file_id = f.id AND l.nth = 1 AND l.key =
     d.trade_no || CASE d.kind WHEN 'refund_not_in_bill' THEN '/退款/' || d.out_request_no ELSE '/交易/' END)
 OR EXISTS (SELECT FROM payments_refund r WHERE r.id = d.refund_id
-    AND 'bill:' || f.id IN (split_part(r.out_request_no, '/', 1), split_part(r.other_no, '/', 1)))
+    AND (starts_with(r.out_request_no, 'bill-' || f.id || '-') OR starts_with(r.other_no, 'bill-' || f.id || '-')))
 """
 # A payment or refund that is not in this day's bill may stand in another one's: near midnight, or heard of late.
 ELSEWHERE = f"""
@@ -129,7 +129,7 @@ FROM corrected WHERE more <> 0
 # What could be booked from the bill: payments that nobody told us of, refunds made elsewhere or in doubt here.
 TO_BOOK = """
 SELECT DISTINCT ON (f.kind, f.out_trade_no, name) f.kind, l.trade_no, l.out_trade_no, name, abs(l.fen), l.receipt_fen,
-       l.happened_at, coalesce(t.app_id, %(app_id)s), f.transaction_id, f.refund_id, %(evidence)s || '/' || l.line_no
+       l.happened_at, coalesce(t.app_id, %(app_id)s), f.transaction_id, f.refund_id, %(name)s || l.line_no
 FROM bill_found f
 JOIN payments_statementline l ON l.file_id = %(file)s AND l.line_no = f.line_no AND l.key =
      f.trade_no || CASE f.kind WHEN 'payment_not_here' THEN '/交易/' ELSE '/退款/' END || l.request_no
@@ -196,7 +196,7 @@ class ToBook(NamedTuple):
     """A payment or refund that stands in the bill and not in our books.
 
     fen   never negative
-    line  how other records name the line: "bill:12/345"
+    line  how other records name the line: "bill-12-345"
     """
 
     kind: str
@@ -234,6 +234,7 @@ class Comparison:
         account = self.day.account
         return {
             "file": self.file.pk if self.file else 0, "account_file": self.account_file.pk if self.account_file else 0,
+            "name": f"bill-{self.file.pk}-" if self.file else "",
             "evidence": self.file.evidence if self.file else f"billday:{self.day.pk}", "seller": account.seller_id,
             "app_id": account.app_id, "account": account.pk, "day": self.day.day, "day_id": self.day.pk, "since": self.since,
             "until": self.until, "waits_until": self.waits_until, "midnight": self.midnight_s, "rate": self.rate,

@@ -170,7 +170,7 @@ class Refund(models.Model):
         models.ForeignKey("payments.Transaction", models.PROTECT, related_name="refunds", verbose_name=_("payment"))
     )
     out_request_no = internal(models.CharField(_("refund number"), max_length=64))
-    # of one made in Alipay's console, where its answers and its bill don't use one number: the line "bill:12/345" that is this
+    # of one made in Alipay's console, where its answers and its bill don't use one number: the line "bill-12-345" that is this
     # refund; or the number its answer gave, where the bill gave none and `out_request_no` is the line
     other_no = internal(models.CharField(_("its other number"), max_length=64, blank=True, db_default="", default=""))
     amount_fen = internal(models.BigIntegerField(_("amount (fen)")))

@@ -142,7 +142,7 @@ def _names(file: BillFile, line: StatementLine) -> list[str]:
     """What we may call the refund of a line: the line itself, where it has no number or not ours, and its number."""
     if line.kind != StatementLine.Kind.REFUND:
         return []
-    return [f"{file.evidence}/{line.line_no}", *filter(None, [line.request_no])]
+    return [f"bill-{file.pk}-{line.line_no}", *filter(None, [line.request_no])]
 
 
 def _by_name(attempts: dict[str | None, Transaction], names: set[str]) -> dict[tuple[int, str], Refund]:

@@ -20,6 +20,6 @@ def _is_booked_by_now(each: Difference) -> bool:
         case Case.Kind.PAYMENT_NOT_HERE:
             return Transaction.objects.filter(trade_no=each.trade_no, state=Transaction.State.PAID).exists()
         case Case.Kind.REFUND_NOT_HERE | Case.Kind.UNKNOWN_REFUND:
-            known = Refund.objects.known_as(each.out_request_no or f"bill:{each.file_id}/{each.line_no}")
+            known = Refund.objects.known_as(each.out_request_no or f"bill-{each.file_id}-{each.line_no}")
             return known.filter(transaction__trade_no=each.trade_no, state=Refund.State.SUCCEEDED).exists()
     return False

@@ -60,7 +60,7 @@ def record_external_refund(attempt: Transaction, number: str, amount: Money, *, 
         order = lock(attempt)
         if attempt.refunds.known_as(number).exists():
             return False
-        nameless = made_elsewhere(attempt, amount).filter(out_request_no__startswith="bill:").first()
+        nameless = made_elsewhere(attempt, amount).filter(out_request_no__startswith="bill-").first()
         if nameless is not None:
             return name(nameless, number, actor=actor, evidence=evidence)
         return record(attempt, order, number, amount, actor=actor, evidence=evidence)

@@ -20,7 +20,7 @@ def record_from_bill(attempt: Transaction, number: str, amount: Money, *, line: 
     One that Alipay's answers told of under another number, and that stands in no bill, is this one: it is not booked again.
 
     number  the bill's, or the line itself where the bill gives none
-    line    "bill:12/345"
+    line    "bill-12-345"
     """
     with transaction.atomic():
         order = lock(attempt)

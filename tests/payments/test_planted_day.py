@@ -36,7 +36,8 @@ def both(committed_db, clocks, settings) -> Planted:
 
 
 def begin(both: Planted) -> None:
-    """Our side of the day, in empty tables."""
+    """Our side of the day, in empty tables whose ids begin anew: they stand in what is compared."""
+    empty_tables()
     name = connection.settings_dict["NAME"]
     with psycopg.connect(host=os.environ["TEST_SOCKETS"], user="postgres", dbname=name) as superuser:
         superuser.execute(ACCOUNT)
@@ -89,7 +90,6 @@ def test_all_that_is_planted_is_found_nothing_else_is_and_a_death_changes_nothin
     assert found == Counter(both.truth)
     reconcile(both)
     assert result() == whole, "the same files again change nothing"
-    empty_tables()
     begin(both)
     with counted(dies_at=taken() * 2 // 3), pytest.raises(Died):
         reconcile(both)

@@ -74,7 +74,7 @@ RESULT = (
     "SELECT kind, facts - 'file', amount_fen, state, severity FROM payments_case",
     "SELECT cause, channel, debit, credit, fen FROM payments_transfer",
     "SELECT out_trade_no, trade_no, origin, state, amount_fen, receipt_fen, refunded_fen, reserved_fen FROM payments_transaction",
-    "SELECT regexp_replace(out_request_no, '^bill:\\d+', 'bill'), regexp_replace(other_no, '^bill:\\d+', 'bill'), origin, state,"
+    "SELECT regexp_replace(out_request_no, '^bill-\\d+', 'bill'), regexp_replace(other_no, '^bill-\\d+', 'bill'), origin, state,"
     " amount_fen FROM payments_refund",
     "SELECT number, state FROM payments_order",
 )

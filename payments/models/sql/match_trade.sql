@@ -6,7 +6,7 @@ INSERT INTO bill_found (kind, key, line_no, transaction_id, refund_id, trade_no,
 WITH theirs AS (
     SELECT l.line_no, l.trade_no, l.out_trade_no, CASE l.kind WHEN 'refund' THEN coalesce(n.request_no, l.request_no) ELSE '' END
            AS request_no, l.kind, l.fen, l.receipt_fen, l.fee_fen, l.happened_at, n.line_no IS NULL AS is_by_number,
-           coalesce(n.request_no LIKE 'bill:%%', false) AS is_nameless
+           coalesce(n.request_no LIKE 'bill-%%', false) AS is_nameless
     FROM payments_statementline l LEFT JOIN bill_named n ON n.line_no = l.line_no
     WHERE l.file_id = %(file)s AND (l.nth = 1 OR n.is_another) AND l.kind IN ('payment', 'refund')
 ), ours AS (
@@ -27,10 +27,10 @@ WITH theirs AS (
            'line:' || l.trade_no || '/' || l.kind || '/' || CASE WHEN l.is_nameless THEN '#' || l.line_no ELSE l.request_no END AS l_key,
            CASE WHEN NOT l.is_nameless THEN l.request_no ELSE '' END AS l_number,
            o.transaction_id, o.refund_id, o.trade_no, o.out_trade_no, o.request_no, o.kind, o.fen, o.receipt_fen, o.at, o.is_new,
-           CASE WHEN l.is_by_number AND o.other_no LIKE 'bill:%%' THEN o.other_no END AS twice
+           CASE WHEN l.is_by_number AND o.other_no LIKE 'bill-%%' THEN o.other_no END AS twice
     FROM theirs l FULL JOIN ours o ON o.trade_no = l.trade_no AND o.request_no = l.request_no AND o.kind = l.kind
     WHERE l.line_no IS NULL OR o.transaction_id IS NULL OR l.fen <> o.fen OR l.out_trade_no <> o.out_trade_no OR o.is_new
-       OR (l.is_by_number AND o.other_no LIKE 'bill:%%') OR l.receipt_fen <> o.receipt_fen
+       OR (l.is_by_number AND o.other_no LIKE 'bill-%%') OR l.receipt_fen <> o.receipt_fen
        OR (%(rate)s::numeric IS NOT NULL AND (l.kind = 'refund' OR l.fee_fen <> -round(l.receipt_fen * %(rate)s::numeric)))
 ), elsewhere AS (  -- lines whose other side stands on another day here, or nowhere
     SELECT l.line_no, t.id AS transaction_id, r.id AS refund_id, t.out_trade_no, t.receipt_fen,
@@ -40,7 +40,7 @@ WITH theirs AS (
                 ELSE t.state END AS state, t.trade_no,
            r.origin = 'external' AND r.evidence = %(evidence)s AS is_new,
            coalesce(r.evidence, t.evidence) = %(evidence)s AS is_heard_here,
-           CASE WHEN l.is_by_number AND r.other_no LIKE 'bill:%%' THEN r.other_no END AS twice
+           CASE WHEN l.is_by_number AND r.other_no LIKE 'bill-%%' THEN r.other_no END AS twice
     FROM odd l LEFT JOIN LATERAL (
         SELECT * FROM payments_transaction t
         WHERE t.trade_no = l.l_trade_no OR (t.out_trade_no = l.l_out AND t.origin = 'ours')
