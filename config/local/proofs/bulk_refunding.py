@@ -140,7 +140,20 @@ def _told(
         ),
         f"page of {SMALL} orders: {_page(costs[SMALL])}; of {plan['orders']}: {_page(large)}", "",
     ]  # fmt: skip
-    held = {
+    held = _held(costs, large, verdict, once, kills)
+    lines += [f"{'passed' if good else 'failed'}  {words}" for words, good in held.items()]
+    lines.append(f"bulk-refund-proof: {sum(held.values())} passed, {len(held) - sum(held.values())} failed")
+    keep("bulk-refund-proof", lines)
+    print("\n".join(lines), flush=True)
+    return 0 if all(held.values()) else 1
+
+
+def _held(
+    costs: dict[int, dict[str, Any]], large: dict[str, Any], verdict: Verdict, once: tuple[Any, ...], kills: int
+) -> dict[str, bool]:
+    """What must be true of it all, in words."""
+    plan = large["plan"]
+    return {
         "each order was refunded once, all of the plan and no more": once == (plan["orders"],) * 2 + (plan["fen"],),
         f"{verdict.lost} fen lost, {verdict.doubled} fen doubled between both books": not verdict.lost
         + verdict.doubled,
@@ -155,11 +168,6 @@ def _told(
         <= costs[SMALL]["its page"]["statements"] + 2,
         "and is no longer": large["its page"]["bytes"] <= 1.2 * costs[SMALL]["its page"]["bytes"],
     }
-    lines += [f"{'passed' if good else 'failed'}  {words}" for words, good in held.items()]
-    lines.append(f"bulk-refund-proof: {sum(held.values())} passed, {len(held) - sum(held.values())} failed")
-    keep("bulk-refund-proof", lines)
-    print("\n".join(lines), flush=True)
-    return 0 if all(held.values()) else 1
 
 
 def _row(step: str, costs: dict[int, dict[str, Any]]) -> str:
