@@ -183,6 +183,7 @@ def _report(took: dict[int, dict[str, float]]) -> int:
     }
     lines.append(f"exponent from {first:,} to {last:,}: {exponent:.2f}")
     lines += [f"{'passed' if met else 'MISSED'}  {name}, at {last:,} lines" for name, met in targets.items()]
+    lines.append(f"bench ARGS=reconcile: {sum(targets.values())} passed, {len(targets) - sum(targets.values())} failed")
     print("\n".join(lines))
     if last >= 1_000_000:
         keep("bench-reconcile", lines)
