@@ -182,7 +182,7 @@ def test_work_on_a_day_that_breaks_off_is_a_case_once_is_tried_again_in_an_hour_
     case = Case.objects.get()
     day.refresh_from_db()
     assert (case.kind, case.subject) == (Case.Kind.BILL_BROKE, f"billday:{day.pk}")
-    assert day.last_error.startswith("failed")
+    assert day.last_error.startswith("broken off")
     assert day.due_at is not None
     assert timedelta(minutes=59) < day.due_at - database_now() <= LEASE
     clocks(fee_rate="")
