@@ -31,7 +31,7 @@ def handle(message: dict[str, Any]) -> None:
         attempt = Transaction.objects.get(pk=message["transaction_id"])
         if order.paid_by_id == attempt.pk or attempt.refunds.filter(origin=Refund.Origin.ROBOT).exists():
             return
-        if order.state == Order.State.CLOSED and _takes_goods_again(order):
+        if order.state == Order.State.CLOSED and may_honour(attempt, order) and _takes_goods_again(order):
             honour(order, attempt, actor=ROBOT)
         elif not _give_back(attempt):
             Case.objects.open_once(

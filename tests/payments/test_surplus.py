@@ -13,6 +13,7 @@ from payments.money import Money
 from payments.queries.invariants import check_invariants
 from payments.queries.paying import paying
 from payments.services import poll, send_refunds, surplus
+from payments.services.external_refund import record_external_refund
 from payments.services.receive_notice import receive_notice
 from payments.services.refund import request_refund
 from payments.services.relay_outbox import relay_outbox
@@ -114,6 +115,23 @@ def test_late_money_whose_goods_are_gone_goes_back_once_and_the_buyer_is_told(la
         True,
         None,
     )
+    assert all_hold()
+
+
+@pytest.mark.rows("F49")
+@pytest.mark.parametrize("gone_fen", [1, None])
+def test_late_money_of_which_some_went_back_meanwhile_pays_nothing(late, gone_fen):
+    """As when a charge at the counter was cancelled, and Alipay has given it back before anybody honours it."""
+    gone = Money(gone_fen or late.amount_fen)
+    cancel = journalled(Refund(transaction=late, out_request_no=late.out_trade_no, amount_fen=gone.fen))
+    assert record_external_refund(late, late.out_trade_no, gone, actor="cancel", evidence=cancel)
+
+    relay_outbox(limit=10)
+
+    order = Order.objects.get(pk=late.order_id)
+    assert (order.state, order.paid_by_id, answers["asked"]) == (Order.State.CLOSED, None, 0)
+    asked = late.refunds.filter(origin=Refund.Origin.ROBOT).values_list("amount_fen", flat=True)
+    assert list(asked) == ([late.amount_fen - 1] if gone_fen else [])
     assert all_hold()
 
 
