@@ -317,6 +317,7 @@ OUTBOX_HANDLERS = {
     "account.ticket": ["checkout.mails.send_ticket"],
     "person.changed": ["checkout.mails.send_person_changed"],
     "cancel.unclear": ["payments.services.cancel_charge.make_certain"],
+    "return.heard": ["payments.services.receive_return.ask_about_ended"],
     "refund.requested": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],
     "refund.approved": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],
     "refund.rejected": ["checkout.mails.send_refund_news", "payments.services.announce.hear"],

@@ -10,11 +10,13 @@ from django.test import Client
 from django.urls import reverse
 
 from payments.drawing import draw_svg
-from payments.models import Case, GatewayCall, InboundMessage, Order, Transaction, Transfer
+from payments.models import Case, GatewayCall, InboundMessage, Order, OutboxMessage, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.queries.paying import PayState, paying
 from payments.sandbox.notices import signed_return
+from payments.services import receive_return
 from payments.services.record_payment import record_payment
+from payments.services.relay_outbox import relay_outbox
 from payments.services.start_payment import start_payment
 
 State, Scene = Transaction.State, Transaction.Scene
@@ -528,6 +530,34 @@ def test_a_genuine_return_is_kept_and_believed_only_by_asking(client, shop_order
     kept = InboundMessage.objects.get()
     assert (kept.kind, kept.verdict) == ("return", "asked")
     assert Case.objects.count() == 0
+
+
+@pytest.mark.rows("R04", "F45")
+def test_a_genuine_return_about_what_is_closed_here_is_asked_about_until_alipay_answers(
+    client, shop_order, twin, monkeypatch
+):
+    """The closer was told something old, and no notice comes: the buyer who returns is all there is before the bill."""
+    attempt = start_payment(shop_order, scene=Scene.PAGE, actor="test")
+    from payments.services.attempt_requests import pay_address  # noqa: PLC0415  # beside its use
+
+    twin.control("scan", url=pay_address(attempt))
+    twin.control("pay", out_trade_no=attempt.out_trade_no)
+    Transaction.objects.filter(pk=attempt.pk).update(
+        state="closed", closed_at=database_now(), next_check_at=None, close_due_at=None
+    )
+
+    genuine = signed_return(twin.site.alipay, twin.site.alipay.book.trades[attempt.out_trade_no], database_now())
+    for _ in range(2):
+        come_back(client, shop_order, genuine)
+    assert OutboxMessage.objects.filter(topic="return.heard").count() == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(receive_return.ask, "ask_about", lambda attempts, **_: {each.pk: None for each in attempts})
+        assert relay_outbox(limit=10) == 0, "no certain answer: it comes again"
+    OutboxMessage.objects.update(due_at=database_now())
+    relay_outbox(limit=10)
+
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.late) == (Transaction.State.PAID, True)
 
 
 @pytest.mark.rows("R05")
