@@ -14,7 +14,7 @@ from payments.models import Case, GatewayCall, InboundMessage, Order, OutboxMess
 from payments.models.clock import database_now
 from payments.queries.paying import PayState, paying
 from payments.sandbox.notices import signed_return
-from payments.services import receive_return
+from payments.services import ask
 from payments.services.record_payment import record_payment
 from payments.services.relay_outbox import relay_outbox
 from payments.services.start_payment import start_payment
@@ -551,7 +551,7 @@ def test_a_genuine_return_about_what_is_closed_here_is_asked_about_until_alipay_
         come_back(client, shop_order, genuine)
     assert OutboxMessage.objects.filter(topic="return.heard").count() == 1
     with monkeypatch.context() as patched:
-        patched.setattr(receive_return.ask, "ask_about", lambda attempts, **_: {each.pk: None for each in attempts})
+        patched.setattr(ask, "ask_about", lambda attempts, **_: {each.pk: None for each in attempts})
         assert relay_outbox(limit=10) == 0, "no certain answer: it comes again"
     OutboxMessage.objects.update(due_at=database_now())
     relay_outbox(limit=10)
