@@ -33,15 +33,14 @@ def receive_return(order: Order, query: bytes) -> None:
     except (BadSignature, MalformedNotice) as refusal:
         logger.info("return_not_genuine", order=order.number, why=type(refusal).__name__)
         return
-    _, is_new = InboundMessage.objects.get_or_create(
+    InboundMessage.objects.get_or_create(
         fingerprint=notice.fingerprint,
         defaults={
             "kind": InboundMessage.Kind.RETURN, "app_id": notice.get("app_id")[:32], "body": query.decode("ascii"),
             "out_trade_no": notice.get("out_trade_no")[:64], "verdict": InboundMessage.Verdict.ASKED,
         },
     )  # fmt: skip
-    if is_new:
-        _want_ended_asked(order, notice)
+    _want_ended_asked(order, notice)  # each time: it may have been open when they came back first
 
 
 def ask_about_ended(message: dict[str, Any]) -> None:
@@ -58,7 +57,7 @@ def ask_about_ended(message: dict[str, Any]) -> None:
 
 
 def _want_ended_asked(order: Order, notice: Notice) -> None:
-    """The poller asks about open attempts only."""
+    """Once a return; the poller asks about open attempts only."""
     ended = Transaction.objects.filter(
         order=order, out_trade_no=notice.get("out_trade_no"), state=Transaction.State.CLOSED
     )

@@ -14,7 +14,6 @@ from payments.models import Case, GatewayCall, InboundMessage, Order, OutboxMess
 from payments.models.clock import database_now
 from payments.queries.paying import PayState, paying
 from payments.sandbox.notices import signed_return
-from payments.services import ask
 from payments.services.record_payment import record_payment
 from payments.services.relay_outbox import relay_outbox
 from payments.services.start_payment import start_payment
@@ -533,26 +532,27 @@ def test_a_genuine_return_is_kept_and_believed_only_by_asking(client, shop_order
 
 
 @pytest.mark.rows("R04", "F45")
-def test_a_genuine_return_about_what_is_closed_here_is_asked_about_until_alipay_answers(
-    client, shop_order, twin, monkeypatch
-):
+def test_a_genuine_return_about_what_is_closed_here_is_asked_about_until_alipay_answers(client, shop_order, twin):
     """The closer was told something old, and no notice comes: the buyer who returns is all there is before the bill."""
     attempt = start_payment(shop_order, scene=Scene.PAGE, actor="test")
     from payments.services.attempt_requests import pay_address  # noqa: PLC0415  # beside its use
 
     twin.control("scan", url=pay_address(attempt))
     twin.control("pay", out_trade_no=attempt.out_trade_no)
+    genuine = signed_return(twin.site.alipay, twin.site.alipay.book.trades[attempt.out_trade_no], database_now())
+    come_back(client, shop_order, genuine)
+    assert not OutboxMessage.objects.filter(topic="return.heard").exists()  # open: the poller asks
     Transaction.objects.filter(pk=attempt.pk).update(
         state="closed", closed_at=database_now(), next_check_at=None, close_due_at=None
     )
 
-    genuine = signed_return(twin.site.alipay, twin.site.alipay.book.trades[attempt.out_trade_no], database_now())
     for _ in range(2):
         come_back(client, shop_order, genuine)
     assert OutboxMessage.objects.filter(topic="return.heard").count() == 1
-    with monkeypatch.context() as patched:
-        patched.setattr(ask, "ask_about", lambda attempts, **_: {each.pk: None for each in attempts})
-        assert relay_outbox(limit=10) == 0, "no certain answer: it comes again"
+    twin.control("faults", http_500="9")
+    relay_outbox(limit=10)
+    assert OutboxMessage.objects.get(topic="return.heard").delivered_at is None, "no certain answer: it comes again"
+    twin.control("faults", http_500="0")
     OutboxMessage.objects.update(due_at=database_now())
     relay_outbox(limit=10)
 
