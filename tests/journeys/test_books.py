@@ -54,8 +54,10 @@ def test_a_day_with_a_line_too_many_is_fetched_looked_into_and_closed(
         page.locator("a[rel=next]").click()
     twice.get_by_role("link", name="Case").click()
     expect(page.locator(".record tbody tr").first).to_contain_text("how often")
+    page.wait_for_load_state()  # the keys come with the page's script
     page.keyboard.press("a")
     expect(page.get_by_text("It is yours now.")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("r")
     page.keyboard.type("Alipay's support: the first line holds")
     page.get_by_role("button", name="Resolve with this note").click()
