@@ -14,7 +14,11 @@ from payments.models.bill import BillDay, BillFile
 from payments.models.case import RULES
 
 FOLDER = Path(__file__).parent / "sql"
-MATCH_TRADE, MATCH_ACCOUNT = (FOLDER / f"match_{name}.sql" for name in ("trade", "account"))
+MATCH_PAYMENTS, MATCH_REFUNDS, MATCH_TRADE, MATCH_ACCOUNT = (
+    FOLDER / f"match_{name}.sql" for name in ("payments", "refunds", "trade", "account")
+)
+# Of a million pairs a few come out, where PostgreSQL expects them all and shies away from workers.
+LIMITS = ("statement_timeout = '3600s'", "work_mem = '64MB'", "parallel_tuple_cost = 0")
 
 FOUND = """
 CREATE TEMPORARY TABLE bill_found (
@@ -23,18 +27,23 @@ CREATE TEMPORARY TABLE bill_found (
     state text, explanation text NOT NULL DEFAULT '', subject text
 ) ON COMMIT DROP
 """
+# The lines that are not simply payments: few, as a rule.
+REST = """
+CREATE TEMPORARY TABLE bill_rest ON COMMIT DROP AS
+SELECT line_no, nth, key, kind, trade_no, out_trade_no, request_no, word, fen, receipt_fen, fee_fen, happened_at
+FROM payments_statementline WHERE file_id = %(file)s AND (nth > 1 OR kind <> 'payment')
+"""
 # What we call the refunds of the bill that it does not name as we do. A line without a number of its own is its own name
 # ("bill-12-345"), and two of one trade that differ in time or amount are two refunds (`is_another`), not one that stands twice.
 NAMED = """
 CREATE TEMPORARY TABLE bill_named ON COMMIT DROP AS
 SELECT l.line_no, coalesce(r.out_request_no, %(name)s || l.line_no) AS request_no, l.nth > 1 AS is_another
-FROM payments_statementline l
+FROM bill_rest l
 LEFT JOIN (payments_refund r JOIN payments_transaction t ON t.id = r.transaction_id)
   ON r.other_no = %(name)s || l.line_no AND r.other_no <> '' AND t.trade_no = l.trade_no
-WHERE l.file_id = %(file)s AND l.kind = 'refund' AND (
+WHERE l.kind = 'refund' AND (
     r.id IS NOT NULL OR (l.request_no IN ('', l.out_trade_no) AND NOT EXISTS (
-        SELECT FROM payments_statementline b
-        WHERE b.file_id = %(file)s AND b.key = l.key AND b.nth < l.nth AND (b.fen, b.happened_at) = (l.fen, l.happened_at))))
+        SELECT FROM bill_rest b WHERE b.key = l.key AND b.nth < l.nth AND (b.fen, b.happened_at) = (l.fen, l.happened_at))))
 """
 # Whether a difference's payment or refund stands in another file `f`, by its number or by the line it is known to be.
 STANDS_IN_FILE = """
@@ -245,11 +254,14 @@ def find(about: Comparison) -> list[ToBook]:
     """Compare, into a table of this transaction. Returns what could be booked from the bill."""
     words = about.words()
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = '3600s'")
-        cursor.execute("SET LOCAL work_mem = '64MB'")
-        cursor.execute("DROP TABLE IF EXISTS bill_found, bill_named")
+        for limit in LIMITS:
+            cursor.execute(f"SET LOCAL {limit}")
+        cursor.execute("DROP TABLE IF EXISTS bill_found, bill_rest, bill_named, bill_odd")
         cursor.execute(FOUND)
-        cursor.execute(NAMED, words)
+        for table, statement in (("bill_rest", REST), ("bill_named", NAMED), ("bill_odd", MATCH_PAYMENTS.read_text())):
+            cursor.execute(statement, words)
+            cursor.execute(f"ANALYZE {table}")
+        cursor.execute(MATCH_REFUNDS.read_text(), words)
         cursor.execute(MATCH_TRADE.read_text(), words)
         if about.account_file and about.file:
             cursor.execute(MATCH_ACCOUNT.read_text(), words)

@@ -14,7 +14,7 @@ from payments.models.checks import check
 class StatementLine(models.Model):
     """One line of a bill that was read whole. Each file has a partition of its own; nothing is ever changed in it.
 
-    Made by migration 0020 in SQL, where `key`, `kind` and the fen are generated columns. `line_no` leads back to the file,
+    Made by migration 0020 in SQL, where `key` and `kind` are generated columns. `line_no` leads back to the file,
     which holds everything else the line says. A line that repeats another one's key has `nth` above 1 and counts for nothing
     but the totals.
     """
@@ -43,13 +43,10 @@ class StatementLine(models.Model):
     request_no = internal(models.TextField("out_request_no"))
     word = internal(models.TextField(_("kind, as Alipay says it")))
     happened_at = internal(models.DateTimeField(_("happened")))
-    amount = internal(models.DecimalField(_("amount (yuan)"), max_digits=15, decimal_places=2))
-    receipt = internal(models.DecimalField(_("received (yuan)"), max_digits=15, decimal_places=2, null=True))
-    fee = internal(models.DecimalField(_("fee (yuan)"), max_digits=15, decimal_places=2, null=True))
-    balance = internal(models.DecimalField(_("balance after it (yuan)"), max_digits=15, decimal_places=2, null=True))
-    # generated: trade_no/kind/request_no, or the movement's number; the kind; whole fen, signed
+    # generated: trade_no/kind/request_no, or the movement's number; the kind
     key = internal(models.TextField(_("key")))
     kind = internal(models.TextField(_("kind"), choices=Kind))
+    # signed
     fen = internal(models.BigIntegerField(_("amount (fen)")))
     receipt_fen = internal(models.BigIntegerField(_("received (fen)"), null=True))
     fee_fen = internal(models.BigIntegerField(_("fee (fen)"), null=True))

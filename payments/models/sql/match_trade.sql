@@ -1,38 +1,9 @@
--- One day's bill of payments and refunds against our books: what differs, one row a difference, nothing for what agrees.
--- %(file)s its lines; %(seller)s and the day from %(since)s up to %(until)s ours; %(rate)s the agreed fee, or null.
--- The door has been through: what could be booked from the bill is booked. bill_named is matching.NAMED.
+-- What is odd about a day's payments and refunds (bill_odd), put as differences: one row each, and nothing for what agrees.
+-- %(seller)s and the day from %(since)s up to %(until)s ours; %(rate)s the agreed fee, or null. bill_rest and bill_named
+-- are matching.REST and NAMED. Lines that found nothing on this day here are looked for on others.
 INSERT INTO bill_found (kind, key, line_no, transaction_id, refund_id, trade_no, out_trade_no, out_request_no, field, ours, theirs,
                         fen, near)
-WITH theirs AS (
-    SELECT l.line_no, l.trade_no, l.out_trade_no, CASE l.kind WHEN 'refund' THEN coalesce(n.request_no, l.request_no) ELSE '' END
-           AS request_no, l.kind, l.fen, l.receipt_fen, l.fee_fen, l.happened_at, n.line_no IS NULL AS is_by_number,
-           coalesce(n.request_no LIKE 'bill-%%', false) AS is_nameless
-    FROM payments_statementline l LEFT JOIN bill_named n ON n.line_no = l.line_no
-    WHERE l.file_id = %(file)s AND (l.nth = 1 OR n.is_another) AND l.kind IN ('payment', 'refund')
-), ours AS (
-    SELECT t.trade_no, '' AS request_no, 'payment' AS kind, t.amount_fen AS fen, t.receipt_fen, t.out_trade_no,
-           t.id AS transaction_id, NULL::bigint AS refund_id, t.paid_at AS at, t.origin = 'stray' AND t.evidence = %(evidence)s AS is_new,
-           '' AS other_no
-    FROM payments_transaction t
-    WHERE t.state = 'paid' AND t.seller_id = %(seller)s AND t.trade_no IS NOT NULL AND t.paid_at >= %(since)s AND t.paid_at < %(until)s
-    UNION ALL
-    SELECT t.trade_no, r.out_request_no, 'refund', -r.amount_fen, NULL, t.out_trade_no, t.id, r.id, r.ended_at,
-           r.origin = 'external' AND r.evidence = %(evidence)s, r.other_no
-    FROM payments_refund r JOIN payments_transaction t ON t.id = r.transaction_id
-    WHERE r.state = 'succeeded' AND t.seller_id = %(seller)s AND t.trade_no IS NOT NULL
-      AND r.ended_at >= %(since)s AND r.ended_at < %(until)s
-), odd AS (  -- only what is not plainly the same comes out of the big join
-    SELECT l.line_no, l.kind AS l_kind, l.trade_no AS l_trade_no, l.out_trade_no AS l_out, l.request_no AS l_request, l.fen AS l_fen,
-           l.receipt_fen AS l_receipt, l.fee_fen AS l_fee, l.happened_at, l.is_by_number,
-           'line:' || l.trade_no || '/' || l.kind || '/' || CASE WHEN l.is_nameless THEN '#' || l.line_no ELSE l.request_no END AS l_key,
-           CASE WHEN NOT l.is_nameless THEN l.request_no ELSE '' END AS l_number,
-           o.transaction_id, o.refund_id, o.trade_no, o.out_trade_no, o.request_no, o.kind, o.fen, o.receipt_fen, o.at, o.is_new,
-           CASE WHEN l.is_by_number AND o.other_no LIKE 'bill-%%' THEN o.other_no END AS twice
-    FROM theirs l FULL JOIN ours o ON o.trade_no = l.trade_no AND o.request_no = l.request_no AND o.kind = l.kind
-    WHERE l.line_no IS NULL OR o.transaction_id IS NULL OR l.fen <> o.fen OR l.out_trade_no <> o.out_trade_no OR o.is_new
-       OR (l.is_by_number AND o.other_no LIKE 'bill-%%') OR l.receipt_fen <> o.receipt_fen
-       OR (%(rate)s::numeric IS NOT NULL AND (l.kind = 'refund' OR l.fee_fen <> -round(l.receipt_fen * %(rate)s::numeric)))
-), elsewhere AS (  -- lines whose other side stands on another day here, or nowhere
+WITH elsewhere AS (  -- lines whose other side stands on another day here, or nowhere
     SELECT l.line_no, t.id AS transaction_id, r.id AS refund_id, t.out_trade_no, t.receipt_fen,
            CASE l.l_kind WHEN 'payment' THEN t.amount_fen ELSE -r.amount_fen END AS fen,
            CASE l.l_kind WHEN 'payment' THEN t.paid_at ELSE r.ended_at END AS at,
@@ -41,7 +12,7 @@ WITH theirs AS (
            r.origin = 'external' AND r.evidence = %(evidence)s AS is_new,
            coalesce(r.evidence, t.evidence) = %(evidence)s AS is_heard_here,
            CASE WHEN l.is_by_number AND r.other_no LIKE 'bill-%%' THEN r.other_no END AS twice
-    FROM odd l LEFT JOIN LATERAL (
+    FROM bill_odd l LEFT JOIN LATERAL (
         SELECT * FROM payments_transaction t
         WHERE t.trade_no = l.l_trade_no OR (t.out_trade_no = l.l_out AND t.origin = 'ours')
         ORDER BY t.trade_no = l.l_trade_no DESC NULLS LAST LIMIT 1
@@ -51,11 +22,11 @@ WITH theirs AS (
 ), pair AS (  -- both sides of each line that is known here, on whichever day
     SELECT line_no, l_kind, l_trade_no, l_out, l_number, l_key, l_fen, l_receipt, l_fee, transaction_id, refund_id, out_trade_no, fen,
            receipt_fen, is_new, twice
-    FROM odd WHERE line_no IS NOT NULL AND transaction_id IS NOT NULL
+    FROM bill_odd WHERE line_no IS NOT NULL AND transaction_id IS NOT NULL
     UNION ALL
     SELECT o.line_no, l_kind, l_trade_no, l_out, l_number, l_key, l_fen, l_receipt, l_fee, e.transaction_id, e.refund_id, e.out_trade_no,
            e.fen, e.receipt_fen, e.is_new, e.twice
-    FROM odd o JOIN elsewhere e USING (line_no) WHERE e.state IN ('paid', 'succeeded')
+    FROM bill_odd o JOIN elsewhere e USING (line_no) WHERE e.state IN ('paid', 'succeeded')
 ), fee AS (  -- what the agreed rate makes of a payment, and gives back of it with a refund
     SELECT p.line_no, p.l_fee, CASE p.l_kind
         WHEN 'payment' THEN -round(p.l_receipt * %(rate)s::numeric)
@@ -72,14 +43,14 @@ SELECT kind || '_not_in_bill', coalesce('refund:' || refund_id, 'transaction:' |
        trade_no, out_trade_no, request_no, 'amount', (fen / 100.0)::numeric(15, 2)::text, '', -fen,
        CASE WHEN at < %(since)s + %(midnight)s * interval '1 second' OR kind = 'refund' THEN -1
             WHEN at >= %(until)s - %(midnight)s * interval '1 second' THEN 1 ELSE 0 END
-FROM odd WHERE line_no IS NULL
+FROM bill_odd WHERE line_no IS NULL
 UNION ALL
 -- not here: not booked, in a state that says otherwise, or the number was paid by another trade
 SELECT CASE WHEN e.state = 'other_trade' THEN 'bill_number' WHEN e.transaction_id IS NULL AND o.l_kind = 'refund' THEN 'unknown_refund'
             ELSE o.l_kind || '_not_here' END,
        o.l_key, o.line_no, e.transaction_id, e.refund_id, o.l_trade_no,
        o.l_out, o.l_number, d.field, d.ours, d.theirs, o.l_fen, NULL
-FROM odd o JOIN elsewhere e USING (line_no), LATERAL (
+FROM bill_odd o JOIN elsewhere e USING (line_no), LATERAL (
     SELECT 'trade_no' AS field, e.trade_no AS ours, o.l_trade_no AS theirs WHERE e.state = 'other_trade'
     UNION ALL
     SELECT 'amount', coalesce((e.fen / 100.0)::numeric(15, 2)::text, ''), (o.l_fen / 100.0)::numeric(15, 2)::text
@@ -95,7 +66,7 @@ SELECT 'bill_day', o.l_key, o.line_no, e.transaction_id, e.refund_id,
        (o.happened_at AT TIME ZONE 'Asia/Shanghai')::date::text, e.fen,
        CASE WHEN e.is_heard_here OR abs((e.at AT TIME ZONE 'Asia/Shanghai')::date - (%(since)s AT TIME ZONE 'Asia/Shanghai')::date) <= 1
             THEN 9 END
-FROM odd o JOIN elsewhere e USING (line_no) WHERE e.state IN ('paid', 'succeeded')
+FROM bill_odd o JOIN elsewhere e USING (line_no) WHERE e.state IN ('paid', 'succeeded')
 UNION ALL
 -- the same payment or refund, and not the same values
 SELECT d.kind, p.l_key, p.line_no, p.transaction_id, p.refund_id, p.l_trade_no,
@@ -118,8 +89,8 @@ UNION ALL
 -- what stands twice, and kinds of lines we don't know
 SELECT 'bill_duplicate', 'line:' || key || '#' || nth, line_no, NULL, NULL, trade_no, out_trade_no, request_no, 'times', '1', nth::text,
        CASE WHEN kind IN ('payment', 'refund') THEN fen ELSE 0 END, NULL
-FROM payments_statementline
-WHERE file_id = %(file)s AND nth > 1 AND line_no NOT IN (SELECT line_no FROM bill_named WHERE is_another)
+FROM bill_rest
+WHERE nth > 1 AND line_no NOT IN (SELECT line_no FROM bill_named WHERE is_another)
 UNION ALL
 SELECT 'bill_word', 'line:' || key, line_no, NULL, NULL, trade_no, out_trade_no, request_no, 'kind', '', left(word, 40), 0, NULL
-FROM payments_statementline WHERE file_id = %(file)s AND nth = 1 AND kind NOT IN ('payment', 'refund')
+FROM bill_rest WHERE nth = 1 AND kind NOT IN ('payment', 'refund')
