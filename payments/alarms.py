@@ -22,6 +22,12 @@ def note_line(account: MerchantAccount, *, is_down: bool) -> None:
             logger.error("gateway_down", app_id=account.app_id)
 
 
+def cannot_sign(account: MerchantAccount, *, why: str) -> None:
+    """Nothing can leave for this account until it has keys again; its next answer ends the case."""
+    _reached.discard(account.app_id)
+    Case.objects.open_once(Case.Kind.GATEWAY_DOWN, f"gateway:{account.app_id}", evidence="", why=why[:200])
+
+
 def not_alipay(account: MerchantAccount, *, what: str, why: str, evidence: str = "") -> None:
     """Something came that Alipay did not sign, or that speaks of another amount. Nothing was done because of it."""
     logger.error("answer_not_believed", app_id=account.app_id, what=what, why=why)

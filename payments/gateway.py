@@ -38,6 +38,7 @@ Answer = TypeVar("Answer")
 Effect = TypeVar("Effect")
 Result = Done[Answer] | CertainlyNot | Unknown
 BILL_TRIES = 3
+NOT_SENT = CertainlyNot("", "NOT_SENT", Next.REPEAT)
 KEYS_FRESH_S = 15.0  # a rotated key is in use everywhere this much later, without a restart
 
 
@@ -105,6 +106,15 @@ def merchant_of(account: MerchantAccount) -> Merchant:
     return found
 
 
+def able_to_sign(account: MerchantAccount) -> Merchant | None:
+    """One account with its keys; None, and a case, where it has none that is valid: nothing of it can leave."""
+    try:
+        return merchant_of(account)
+    except BadKey as error:
+        alarms.cannot_sign(account, why=str(error))
+        return None
+
+
 def call(
     attempt: Transaction,
     request: requests.Request,
@@ -124,20 +134,21 @@ def call(
     call_id          the journal row's key, for effects that name it as their evidence
     number, amount   what the call is about, where that is not the attempt itself: a refund's own
 
-    Never raises for what Alipay or the line does: that is an outcome.
+    Never raises for what Alipay or the line does, nor for keys that are missing: that is an outcome.
     """
     _refuse_inside_a_transaction()
-    merchant = merchant_of(attempt.account)
+    merchant = able_to_sign(attempt.account)
     journal = GatewayCall.objects.create(
         id=call_id or uuid.uuid4(), account=attempt.account, transaction=attempt, method=request.method, purpose=purpose,
         number=number or attempt.out_trade_no, amount_fen=(amount or attempt.amount).fen,
         request_hash=hashlib.sha256(request.biz_content.encode()).hexdigest(),
     )  # fmt: skip
-    result = _answer(merchant, request, read, deadline_s)
+    result = _answer(merchant, request, read, deadline_s) if merchant else NOT_SENT
     with transaction.atomic(durable=True):
         outcome, code, why = _journal_words(result)
         GatewayCall.objects.finish(journal, outcome=outcome, code=code, why=why)
-        _alarm(merchant, request.method, [result], evidence=f"call:{journal.pk}")
+        if merchant:
+            _alarm(merchant, request.method, [result], evidence=f"call:{journal.pk}")
         effect = finish(result)
     logger.info("gateway_called", purpose=purpose, number=journal.number, outcome=outcome, code=code, why=why)
     return effect
@@ -205,7 +216,7 @@ def _answer(
         return read(transport().send(post, deadline_s=deadline_s), merchant.who)
     except NotSent as error:
         logger.warning("gateway_not_reached", method=request.method, why=str(error))
-        return CertainlyNot("", "NOT_SENT", Next.REPEAT)
+        return NOT_SENT
     except NoAnswer as error:
         return Unknown(str(error))
 

@@ -258,6 +258,8 @@ PAYMENTS = {
     "ask_again_s": env.int("PAYMENTS_ASK_AGAIN_S", default=3),
     "watch_s": env.int("PAYMENTS_WATCH_S", default=5),
     "ladder_s": env.list("PAYMENTS_LADDER_S", cast=int, default=[60, 120, 300, 900, 3600]),
+    # after closing an attempt of which Alipay knew no trade: that may have been an old answer, and no notice need come
+    "look_back_s": env.list("PAYMENTS_LOOK_BACK_S", cast=int, default=[5 * 60, 60 * 60, 6 * 60 * 60]),
     "doubt_s": env.int("PAYMENTS_DOUBT_S", default=60 * 60),
     # one rung more each time a refund is looked at; the first is what Alipay asks for before a query means anything
     "refund_ladder_s": env.list("PAYMENTS_REFUND_LADDER_S", cast=int, default=[10, 20, 60, 120, 300, 600]),

@@ -1,6 +1,7 @@
 """One attempt to pay an order, with its own out_trade_no. Its state is what Alipay says."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -65,10 +66,13 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
         )  # fmt: skip
         return moved == 1
 
-    def mark_closed(self, transaction_id: int, *, now: datetime) -> bool:
-        """End an attempt that can no longer be paid: closed at Alipay, or unknown there after its time and grace."""
+    def mark_closed(self, transaction_id: int, *, now: datetime, look_back_at: datetime | None = None) -> bool:
+        """End an attempt that can no longer be paid: closed at Alipay, or unknown there after its time and grace.
+
+        look_back_at  when to ask once more, where it ends for no better reason than that Alipay knew no trade
+        """
         moved = self.unsettled().filter(pk=transaction_id).update(
-            state=Transaction.State.CLOSED, closed_at=now, in_doubt=False, next_check_at=None, close_due_at=None,
+            state=Transaction.State.CLOSED, closed_at=now, in_doubt=False, next_check_at=look_back_at, close_due_at=None,
             version=F("version") + 1,
         )  # fmt: skip
         return moved == 1
@@ -139,16 +143,16 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
         return self.filter(pk=transaction_id, state=Transaction.State.PAID, finished=False).update(finished=True) == 1
 
     def note_heard(self, heard: Sequence["Heard"]) -> int:
-        """Write down what Alipay answered about attempts that it left unsettled, and when to ask again."""
+        """Write down what Alipay answered about attempts that it moved nowhere, and when to ask again."""
         statement = """
             UPDATE payments_transaction t
             SET heard_at = CASE WHEN h.status = '' THEN t.heard_at ELSE h.heard_at END,
                 heard_status = CASE WHEN h.status = '' THEN t.heard_status ELSE h.status END,
                 in_doubt = t.in_doubt AND h.status = '',
                 next_check_at = least(h.next_check_at, coalesce(t.close_due_at, h.next_check_at))
-            FROM unnest(%(ids)s::bigint[], %(at)s::timestamptz[], %(status)s::text[], %(next)s::timestamptz[])
-                 AS h(id, heard_at, status, next_check_at)
-            WHERE t.id = h.id AND t.state IN ('created', 'presented')
+            FROM unnest(%(ids)s::bigint[], %(at)s::timestamptz[], %(status)s::text[], %(next)s::timestamptz[],
+                        %(over)s::boolean[]) AS h(id, heard_at, status, next_check_at, was_closed)
+            WHERE t.id = h.id AND t.state <> 'paid' AND (t.state = 'closed') = h.was_closed
         """
         with connection.cursor() as cursor:
             cursor.execute(statement, {
@@ -156,6 +160,7 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
                 "at": [each.at for each in heard],
                 "status": [each.status for each in heard],
                 "next": [each.next_check_at for each in heard],
+                "over": [each.was_closed for each in heard],
             })  # fmt: skip
             return int(cursor.rowcount)
 
@@ -308,10 +313,12 @@ class Transaction(models.Model):
         return Money(self.amount_fen)
 
 
+@dataclass(frozen=True, slots=True)
 class Heard:
-    """What one query taught us about an attempt that stays unsettled; status is empty where no certain answer came."""
+    """What one query taught us about an attempt that it left where it was; status is empty where no certain answer came."""
 
-    __slots__ = ("at", "next_check_at", "status", "transaction_id")
-
-    def __init__(self, *, transaction_id: int, status: str, at: datetime, next_check_at: datetime) -> None:
-        self.transaction_id, self.status, self.at, self.next_check_at = transaction_id, status, at, next_check_at
+    transaction_id: int
+    status: str
+    at: datetime
+    next_check_at: datetime | None
+    was_closed: bool

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 
 from payments import gateway
-from payments.alipay.facts import TradeFacts
+from payments.alipay.facts import TradeFacts, TradeStatus
 from payments.alipay.outcomes import Done
 from payments.models import GatewayCall, Transaction
 from payments.models.clock import database_now
@@ -43,7 +43,10 @@ def ask_about(
 
 
 def _ask_group(attempts: list[Transaction], actor: str, deadline_s: float) -> dict[int, Settled | None]:
-    merchant = gateway.merchant_of(attempts[0].account)
+    merchant = gateway.able_to_sign(attempts[0].account)
+    if merchant is None:  # as when nobody answers; other accounts are asked all the same
+        _plan_next(attempts, {}, database_now())
+        return {each.pk: None for each in attempts}
     source, answers = gateway.ask(merchant, [each.out_trade_no for each in attempts], deadline_s=deadline_s)
     facts = [answer.answer for answer in answers if isinstance(answer, Done)]
     settled = dict(zip((fact.out_trade_no for fact in facts), _settle(facts, source, actor), strict=True))
@@ -75,17 +78,31 @@ def _plan_next(attempts: list[Transaction], facts: dict[str, TradeFacts], asked_
                 transaction_id=each.pk,
                 status=SAYS[facts[each.out_trade_no].status] if each.out_trade_no in facts else "",
                 at=asked_at,
-                next_check_at=asked_at + rung(each.checks),
+                next_check_at=_next_check(each, facts.get(each.out_trade_no), asked_at),
+                was_closed=each.state == Transaction.State.CLOSED,
             )
             for each in attempts
         ]
     )
 
 
+def _next_check(attempt: Transaction, fact: TradeFacts | None, asked_at: datetime) -> datetime | None:
+    """By the ladder while it may come to something; what is closed here is looked back at some times more."""
+    if attempt.closed_at is None or fact is None or fact.status is TradeStatus.WAITING:
+        return asked_at + rung(attempt.checks)
+    return look_back_at(attempt.closed_at, after=asked_at)
+
+
 def rung(checks: int) -> timedelta:
     """How long to wait after the n-th question. A page that is open brings the next one forward."""
     ladder = settings.PAYMENTS["ladder_s"]
     return timedelta(seconds=ladder[min(checks, len(ladder) - 1)])
+
+
+def look_back_at(closed_at: datetime, *, after: datetime) -> datetime | None:
+    """When to ask next about an attempt that Alipay knew nothing of when it was closed: that answer may have been an old one."""
+    looks = (closed_at + timedelta(seconds=each) for each in settings.PAYMENTS["look_back_s"])
+    return min((look for look in looks if look > after), default=None)
 
 
 def lease(limit: int) -> timedelta:

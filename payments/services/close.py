@@ -124,7 +124,7 @@ def _close_if_unpaid(attempt: Transaction) -> None:
         return
     if attempt.heard_status == SAYS[TradeStatus.ABSENT]:
         with transaction.atomic(durable=True):
-            _mark_closed(attempt, actor="closer", action="closed_unused")
+            _mark_closed(attempt, actor="closer", action="closed_unused", looks_back=True)
     else:  # anything but a certain answer leaves the attempt to the next round: its lease brings it back
         _close_at_alipay(attempt, actor="closer", deadline_s=settings.PAYMENTS["call_deadline_s"])
 
@@ -147,9 +147,11 @@ def _close_at_alipay(attempt: Transaction, *, actor: str, deadline_s: float) -> 
     )
 
 
-def _mark_closed(attempt: Transaction, *, actor: str, action: str) -> None:
+def _mark_closed(attempt: Transaction, *, actor: str, action: str, looks_back: bool = False) -> None:
     Order.objects.locked(attempt.order_id)
-    if Transaction.objects.mark_closed(attempt.pk, now=database_now()):
+    now = database_now()
+    look_back_at = ask.look_back_at(now, after=now) if looks_back else None
+    if Transaction.objects.mark_closed(attempt.pk, now=now, look_back_at=look_back_at):
         AuditEvent.objects.add(attempt, action, actor=actor, state=Transaction.State.CLOSED)
 
 

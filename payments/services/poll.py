@@ -1,4 +1,4 @@
-"""The poller: the answer to every lost notice."""
+"""The poller: the answer to every lost notice, and to an old answer on which an attempt was closed."""
 
 from payments.models import Transaction
 from payments.models.clock import database_now

@@ -4,12 +4,14 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction, Transfer
 from payments.models.clock import database_now
 from payments.services.ask import ask_about
 from payments.services.close import close_due, close_order
+from payments.services.poll import ask_about_due
 from payments.services.relay_outbox import relay_outbox
 from payments.services.start_payment import start_payment
 
@@ -32,6 +34,17 @@ def let_pass(attempt: Transaction, since_end: timedelta) -> None:
     end = database_now() - since_end
     Order.objects.update(expires_at=end)
     Transaction.objects.filter(pk=attempt.pk).update(time_expire=end, close_due_at=end + GRACE)
+
+
+def let_pass_since_closing(seconds: int) -> None:
+    passed = timedelta(seconds=seconds)
+    Transaction.objects.update(closed_at=F("closed_at") - passed, next_check_at=F("next_check_at") - passed)
+
+
+def until_next() -> float:
+    due = Transaction.objects.get().next_check_at
+    assert due
+    return (due - database_now()).total_seconds()
 
 
 def states(order: Order) -> tuple[str, str]:
@@ -65,6 +78,54 @@ def test_a_scanned_trade_is_closed_at_alipay(order, attempt, twin):
 
     assert twin.site.alipay.book.trades[attempt.out_trade_no].status == "TRADE_CLOSED"
     assert states(order) == ("closed", "closed")
+
+
+@pytest.mark.rows("F45", "F46")
+def test_a_payment_hidden_by_an_old_answer_at_closing_is_found_by_looking_back(order, attempt, twin, clocks):
+    """Alipay's answer was of before the buyer paid, its notice never comes, and the buyer does not come back."""
+    clocks(look_back_s=[300, 3600])
+    let_pass(attempt, GRACE)
+    close_due(limit=10)
+    assert states(order) == ("closed", "closed")
+    assert not ask_about_due(limit=10), "not at once"
+    twin.control("pay", out_trade_no=attempt.out_trade_no)
+
+    let_pass_since_closing(seconds=301)
+    assert ask_about_due(limit=10) == 1
+
+    assert Transaction.objects.get().state == State.PAID
+    assert Transaction.objects.get().late
+    assert OutboxMessage.objects.filter(topic="money.surplus").count() == 1
+    assert Transaction.objects.get().next_check_at is None
+
+
+@pytest.mark.rows("F45")
+def test_what_nobody_paid_is_looked_back_at_a_few_times_and_left(order, attempt, twin, clocks):
+    clocks(look_back_s=[300, 3600], call_deadline_s=0.3, ladder_s=[60])
+    let_pass(attempt, GRACE)
+    close_due(limit=10)
+
+    let_pass_since_closing(seconds=301)
+    twin.control("faults", lose="1")
+    assert ask_about_due(limit=10) == 1
+    assert 50 < until_next() <= 60, "no answer is none: by the ladder until there is one"
+    let_pass_since_closing(seconds=60)
+    assert ask_about_due(limit=10) == 1
+    assert 3200 < until_next() <= 3300
+    let_pass_since_closing(seconds=3300)
+    assert ask_about_due(limit=10) == 1
+
+    assert Transaction.objects.get().next_check_at is None
+    assert states(order) == ("closed", "closed")
+
+
+def test_what_alipay_closed_itself_is_not_looked_back_at(order, attempt, twin):
+    twin.control("scan", out_trade_no=attempt.out_trade_no)
+    let_pass(attempt, GRACE)
+
+    close_due(limit=10)
+
+    assert Transaction.objects.get().next_check_at is None
 
 
 @pytest.mark.rows("F53")

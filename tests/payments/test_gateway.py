@@ -16,10 +16,10 @@ from payments.alipay.clock import BEIJING
 from payments.alipay.facts import BillLink
 from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
 from payments.alipay.pace import FIRST_S, LONGEST_S, Pace
-from payments.models import Case, GatewayCall, MerchantAccount, Order, Transaction
+from payments.models import AlipayKey, Case, GatewayCall, MerchantAccount, Order, Transaction
 from payments.models.clock import database_now
 from payments.services import ask, close, poll
-from payments.services.start_payment import start_payment
+from payments.services.start_payment import resume, start_payment
 from payments.services.watch_certificates import mark_of
 
 
@@ -261,3 +261,48 @@ def test_each_mark_before_the_end_is_said(left: timedelta, mark: str):
     now = datetime(2026, 11, 22, tzinfo=BEIJING)
 
     assert mark_of(now + left, now) == mark
+
+
+@pytest.mark.rows("F69")
+def test_an_account_without_valid_keys_spoils_no_other(connected, twin, make_order, make_attempt):
+    """The shop moved to another account, and the old one's keys ran out: the new one's buyers are asked about as before."""
+    dead = MerchantAccount.objects.create(
+        app_id="2021000000000009", seller_id=connected.seller_id, name="old", gateway_url=connected.gateway_url
+    )
+    attempts = []
+    for account in (dead, connected, dead):
+        MerchantAccount.objects.update(is_active=False)
+        MerchantAccount.objects.filter(pk=account.pk).update(is_active=True)
+        attempts.append(make_attempt(make_order(), next_check_at=database_now()))
+    MerchantAccount.objects.update(is_active=True)
+    gateway.merchants(refresh=True)
+
+    assert poll.ask_about_due(limit=10) == 3
+
+    old, new, _ = (Transaction.objects.get(pk=each.pk) for each in attempts)
+    assert (new.heard_status, new.state) == ("absent", "presented")
+    assert (old.heard_status, old.state) == ("", "presented")
+    assert old.next_check_at
+    assert old.next_check_at > database_now()
+    assert cases(Case.Kind.GATEWAY_DOWN) == [f"gateway:{dead.app_id}"]
+
+    Transaction.objects.update(time_expire=database_now() - timedelta(seconds=121), close_due_at=database_now())
+    close.close_due(limit=10)
+    assert [Transaction.objects.get(pk=each.pk).state for each in attempts] == ["presented", "closed", "presented"]
+    assert GatewayCall.objects.filter(outcome="intended").count() == 0
+
+
+@pytest.mark.rows("F69")
+@pytest.mark.parametrize("scene", [Transaction.Scene.QR, Transaction.Scene.COUNTER])
+def test_a_call_without_valid_keys_was_certainly_not_sent(connected, twin, order, make_attempt, scene):
+    attempt = make_attempt(order, scene=scene, state=Transaction.State.CREATED, qr_code="", close_due_at=database_now())
+    AlipayKey.objects.update(valid_until=database_now() - timedelta(seconds=1))
+    gateway.merchants(refresh=True)
+
+    resume(attempt)
+    close.close_due(limit=10)
+
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.in_doubt) == ("created", False)
+    assert set(GatewayCall.objects.values_list("outcome", "code")) == {("certainly_not", "NOT_SENT")}
+    assert cases(Case.Kind.GATEWAY_DOWN) == [f"gateway:{connected.app_id}"]

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.conf import settings
 from django.test import RequestFactory
 from django.utils.module_loading import import_string
 
@@ -253,6 +254,10 @@ class World:
             if not unsettled() and not broken(AFTER_DRAINING):
                 break
             self.ground.advance(timedelta(seconds=seconds))
+        for seconds in settings.PAYMENTS["look_back_s"]:
+            if Transaction.objects.filter(state="closed", next_check_at__isnull=False).exists():
+                self.ground.advance(timedelta(seconds=seconds))
+                self.do("look back", lambda: self._drain_once(tells_all=tells_all))
 
     def _drain_once(self, *, tells_all: bool) -> None:
         self.work_all()

@@ -42,7 +42,8 @@ RULES: dict[str, str] = {
            OR (r.next_check_at IS NOT NULL AND r.state NOT IN ('requested', 'approved', 'sent'))
         UNION ALL
         SELECT 'transaction:' || t.id FROM {transactions} t WHERE t.version < 0
-           OR (t.state IN ('paid', 'closed') AND num_nonnulls(t.next_check_at, t.close_due_at) > 0)
+           OR (t.state IN ('paid', 'closed') AND t.close_due_at IS NOT NULL)
+           OR (t.next_check_at IS NOT NULL AND (t.state = 'paid' OR t.refused))
         UNION ALL
         SELECT 'duty:' || d.name FROM payments_duty d WHERE d.version < 0
            OR d.leased_until > now() + interval '1 day'""",
