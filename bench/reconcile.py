@@ -1,9 +1,10 @@
 """A day's bill of 10,000, 100,000 and 1,000,000 payments, read and compared, against a floor measured in the same rounds.
 
 `python -m config.local bench reconcile`; RECONCILE_LINES sets other sizes. Runs up to 1,000,000 lines are kept in
-docs/figures/bench-reconcile.txt, larger ones in bench-reconcile-large.txt. Floor F2: inflate the bill, COPY our rows out, and one hash join in PostgreSQL.
-Targets: comparing ≤ 1.5 F2; read, stored and compared with its differences ≤ 3 F2; Python ≤ 20 MB more than Django loaded;
-time grows with an exponent ≤ 1.0. The history is written by SQL as a superuser; everything measured is the product's own.
+docs/figures/bench-reconcile.txt, larger ones in bench-reconcile-large.txt. Floor F2: inflate the bill, COPY our rows out,
+and one hash join in PostgreSQL. Targets: comparing ≤ 1.5 F2; read, stored and compared with its differences ≤ 3 F2;
+Python ≤ 20 MB more than Django loaded; time grows with an exponent ≤ 1.0. The history is written by SQL as a superuser;
+everything measured is the product's own.
 """
 
 import json

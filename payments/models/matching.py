@@ -168,11 +168,13 @@ SELECT encode(sha256(convert_to(coalesce(string_agg(
     ORDER BY kind COLLATE "C", key COLLATE "C"), '') || E'\\n' || %(totals)s, 'UTF8')), 'hex')
 FROM payments_difference WHERE day_id = %(day_id)s
 """
-# Fees are booked as the bill says, once per file and way to pay.
+# Fees are booked as the bill says, once per file and way to pay: that of the payment, which is one of the day as a rule.
 # Added up apart from its INSERT, which would keep it to one process.
 FEES = """
-SELECT coalesce(t.scene, 'other') AS channel, sum(l.fee_fen)::bigint AS fen
-FROM payments_statementline l LEFT JOIN payments_transaction t ON t.trade_no = l.trade_no
+SELECT coalesce(t.scene, (SELECT o.scene FROM payments_transaction o WHERE o.trade_no = l.trade_no), 'other') AS channel,
+       sum(l.fee_fen)::bigint AS fen
+FROM payments_statementline l LEFT JOIN payments_transaction t
+  ON t.trade_no = l.trade_no AND t.paid_at >= %(since)s AND t.paid_at < %(until)s
 WHERE l.file_id = %(file)s AND l.fee_fen <> 0 AND (l.nth = 1 OR l.line_no = ANY(%(others)s::integer[])) GROUP BY 1
 """
 POST_FEES = """

@@ -28,6 +28,7 @@ from payments.models import (
     Transfer,
 )
 from payments.models.clock import database_now
+from payments.models.matching import FEES
 from payments.models.settling import AskedQuery
 from payments.money import Money
 from payments.queries.case_story import story
@@ -38,7 +39,7 @@ from payments.sandbox.ledger import Movement
 from payments.services import second_factor, work_cases
 from payments.services.books.ask_again import compare_now, fetch_now
 from payments.services.books.days import shanghai_day, start_of
-from payments.services.books.reconcile import close_day, reconcile_day, settle_waiting
+from payments.services.books.reconcile import _comparison, close_day, reconcile_day, settle_waiting
 from payments.services.books.upload import upload_bill
 from payments.services.external_refund import record_external_refund
 from payments.services.refund import settle_refund
@@ -175,6 +176,29 @@ def test_a_day_that_agrees_is_closed_at_once_and_its_fees_are_booked(books):
         ("qr", "fees", "alipay_receivable", 53 + 7 - 18)
     ]
     assert holds()
+
+
+def test_the_fee_given_back_with_an_old_payment_goes_to_that_payment_s_way_to_pay(books):
+    paid = books.pay(at=-timedelta(days=9))
+    of_then = books.of(paid)
+    books.give_back(paid, 3000)
+    books.moved.remove(of_then)
+
+    books.compare()
+
+    assert found() == []
+    assert list(Transfer.objects.filter(cause="fee").values_list("channel", "fen")) == [("qr", 18)]
+
+
+def test_fees_look_at_the_day_s_payments_and_never_through_all_of_them(books):
+    books.pay()
+    about = _comparison(books.compare())
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_nestloop = off")  # as for a day of thousands
+        cursor.execute(f"EXPLAIN {FEES}", {**about.words(), "others": []})
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "transaction_by_paid_at" in plan, plan
+    assert "Index Scan using trade_no_once" in plan, plan
 
 
 @pytest.mark.rows("F67", "I-30")
