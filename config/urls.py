@@ -5,11 +5,11 @@ from payments.api.view import Nowhere
 from payments.views import health
 
 urlpatterns = [
-    path("", include("checkout.urls")),
-    path("", include("payments.urls")),
-    path("api/v1/", include("payments.api.urls")),
+    path("api/v1/", include("payments.api.urls")),  # first, for programs ask most often
     path("api/v1/", include("checkout.api.urls")),
     re_path(r"^api/", Nowhere.as_view()),
+    path("", include("checkout.urls")),
+    path("", include("payments.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),

@@ -1,5 +1,6 @@
 """Who asks: a program with a key, or a member of staff in a browser's session. What they may do is a set of scopes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -46,15 +47,21 @@ class Caller:
         return User.objects.get(pk=self.person_id)
 
 
+def shown_key(meta: Mapping[str, Any]) -> str | None:
+    """What a request shows as its key, in force or not; None where it shows none."""
+    kind, _, text = meta.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return text.strip() if kind.lower() == "bearer" else None
+
+
 class ByKey(BaseAuthentication):
     """Authorization: Bearer jz_…"""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller] | None:
-        kind, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if kind.lower() != "bearer":
+        text = shown_key(request.META)
+        if text is None:
             return None
         try:
-            key = recognise(text.strip(), address=client_address(request.META))
+            key = recognise(text, address=client_address(request.META))
         except KeyRefused:
             raise AuthenticationFailed from None
         caller = Caller(f"api:{key.client_id}", key.made_by_id, frozenset(key.scopes), key.now, key.client_id)

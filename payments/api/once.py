@@ -21,6 +21,7 @@ from payments.services.once import Asked, Kept
 SHAPE = re.compile(r"[\x21-\x7e]{1,100}", re.ASCII)
 # Refusals that say what was wrong with the request itself are kept like successes; after all others it may be tried anew.
 KEPT_REFUSALS = frozenset({400, 404, 422})
+IN_ORDER = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 Handler = Callable[..., Response]
 AtOnce = Callable[[Any, Request, Asked], Response | None]
 
@@ -101,5 +102,5 @@ def _again(found: Kept) -> Response:
 def _hash(request: Request) -> str:
     """With the server's own key: requests carry addresses and payment codes, which nobody shall find by trying."""
     condition = request.headers.get("If-Match", "")
-    said = json.dumps([request.method, request.path, request.data, condition], ensure_ascii=False, sort_keys=True)
+    said = IN_ORDER([request.method, request.path, request.data, condition])
     return salted_hmac("payments.api.once", said, algorithm="sha256").hexdigest()

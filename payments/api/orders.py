@@ -5,7 +5,6 @@ from typing import Any
 import django_filters
 from django.conf import settings
 from django.db.models import QuerySet
-from django.urls import reverse
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -14,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from payments.api.callers import Caller
-from payments.api.fields import CURRENCY, Asked, Count, Fen, Told
+from payments.api.fields import CURRENCY, Asked, Count, Fen, Told, address_of
 from payments.api.once import answered_once, kept
 from payments.api.pages import Pages
 from payments.api.problems import Problem, told
@@ -86,7 +85,7 @@ class OrderTold(Told):
         return CURRENCY
 
     def get_pay_page(self, order: ToldOrder) -> str:
-        return str(settings.SITE_URL) + reverse("payments:pay", args=[order.token])
+        return str(settings.SITE_URL) + address_of("payments:pay", order.token)
 
 
 class OrderFilter(django_filters.FilterSet):  # type: ignore[misc]  # the package has no types
@@ -135,7 +134,7 @@ def _place_at_once(view: "Orders", request: Request, asked: once.Asked) -> Respo
 
 
 def _answer(told: dict[str, Any]) -> Response:
-    return Response(told, status=201, headers={"Location": reverse("api:order", args=[told["number"]])})
+    return Response(told, status=201, headers={"Location": address_of("api:order", told["number"])})
 
 
 class Orders(ApiView, GenericAPIView[Order]):

@@ -5,23 +5,33 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from django.conf import settings
-from django.utils.decorators import method_decorator
+from django.template.response import SimpleTemplateResponse
+from django.utils.cache import get_conditional_response, set_response_etag
 from django.utils.http import parse_etags, quote_etag
-from django.views.decorators.http import conditional_page
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from payments.api.callers import ByKey, ByStaffSession, Caller, HasScope
+from payments.api.callers import ByKey, ByStaffSession, Caller, HasScope, shown_key
 from payments.api.parsing import StrictJson
 from payments.api.problems import Problem
 from payments.services import throttle
-from payments.services.throttle import Allowance, client_address
+from payments.services.throttle import Allowance, Try, client_address
 
 
-@method_decorator(conditional_page, name="dispatch")
+class JsonOnly(DefaultContentNegotiation):
+    """What nearly everybody accepts is not compared word by word."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
+        if request.META.get("HTTP_ACCEPT", "*/*") in ("*/*", JSONRenderer.media_type):
+            return renderers[0], renderers[0].media_type
+        chosen: tuple[Any, str] = super().select_renderer(request, renderers, format_suffix)
+        return chosen
+
+
 class ApiView(APIView):
     """read, write: the scope that GET needs, and any other method.
 
@@ -36,6 +46,7 @@ class ApiView(APIView):
     authentication_classes: tuple[type[BaseAuthentication], ...] = (ByKey, ByStaffSession)
     permission_classes: tuple[type[BasePermission], ...] = (HasScope,)
     parser_classes = (StrictJson,)
+    content_negotiation_class = JsonOnly
     metadata_class = None
     http_method_names: Sequence[str] = (
         "get",
@@ -44,7 +55,7 @@ class ApiView(APIView):
         "put",
         "patch",
     )  # no OPTIONS: the description says all of it
-    allowance: tuple[str, int, Allowance] | None = None
+    allowance: tuple[Try, Allowance] | None = None
 
     @property
     def caller(self) -> Caller:
@@ -52,20 +63,30 @@ class ApiView(APIView):
         return self.request.auth
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Addresses are counted before a key is looked at, so that guessing is slow; then each caller by itself."""
-        self._count("address", client_address(request.META), settings.API_MOST_PER_ADDRESS)
+        """Counted before a key is looked at, so that guessing is slow: the address, and with it the key that is shown."""
+        key = shown_key(request.META)
+        address = Try("api-address", client_address(request.META), settings.API_MOST_PER_ADDRESS)
+        of_key = [] if key is None else [self._caller_counts(hashlib.sha256(key.encode()).hexdigest())]
+        told, *of_caller = self._counted(address, *of_key)
+        self.allowance = told
         super().initial(request, *args, **kwargs)
         if isinstance(request.auth, Caller):
-            self._count("key", request.auth.name, settings.API_MOST_PER_KEY)
+            (self.allowance,) = of_caller or self._counted(self._caller_counts(request.auth.name))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        final = super().finalize_response(request, response, *args, **kwargs)
+        final: Any = super().finalize_response(request, response, *args, **kwargs)
         if self.allowance is not None:
-            what, most, left = self.allowance
-            final["RateLimit-Policy"] = f'"{what}";q={most};w=60'
+            counted, left = self.allowance
+            what = counted.what.removeprefix("api-")
+            final["RateLimit-Policy"] = f'"{what}";q={counted.most};w=60'
             final["RateLimit"] = f'"{what}";r={left.left};t={left.reset_s}'
         if not final.has_header("Cache-Control"):
             final["Cache-Control"] = "private, no-cache"
+        if request.method != "GET":
+            return final
+        if not isinstance(final, SimpleTemplateResponse):
+            return _conditional(request, final)
+        final.add_post_render_callback(lambda rendered: _conditional(request, rendered))
         return final
 
     def see_that_it_is(self, told: Callable[[], Any]) -> None:
@@ -76,11 +97,24 @@ class ApiView(APIView):
         if wanted and wanted != "*" and _etag(told()) not in parse_etags(wanted):
             raise Problem("changed_meanwhile")
 
-    def _count(self, what: str, who: str, most: int) -> None:
-        allowed = throttle.count(f"api-{what}", who, most=most, per_s=60)
-        self.allowance = (what, most, allowed)
-        if allowed.refused:
-            raise Problem("too_many_requests", retry_after_s=allowed.reset_s)
+    def _caller_counts(self, who: str) -> Try:
+        return Try("api-key", who, settings.API_MOST_PER_KEY)
+
+    def _counted(self, *tries: Try) -> list[tuple[Try, Allowance]]:
+        counted = list(zip(tries, throttle.count(tries, per_s=60), strict=True))
+        for each in counted:
+            if each[1].refused:
+                self.allowance = each
+                raise Problem("too_many_requests", retry_after_s=each[1].reset_s)
+        return counted
+
+
+def _conditional(request: Request, rendered: Any) -> Any:
+    """304 without a body for who has it already."""
+    if "no-store" in rendered["Cache-Control"]:
+        return rendered
+    set_response_etag(rendered)
+    return get_conditional_response(request, etag=rendered.get("ETag"), response=rendered)
 
 
 def _etag(told: Any) -> str:

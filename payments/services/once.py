@@ -19,6 +19,7 @@ from payments.models import IdempotencyRecord
 
 HOLD = timedelta(seconds=30)  # longer than any request may take: three calls to Alipay while somebody waits
 PATIENCE_S, LOOK_EVERY_S = 5.0, 0.1
+AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def _hold(asked: Asked) -> IdempotencyRecord | None:
 
 def keep(held: IdempotencyRecord, *, status: int, body: dict[str, Any]) -> None:
     """Write the answer down. Raises StillRunning when it took so long that somebody else took the key over: undo it."""
-    if not IdempotencyRecord.objects.keep(held, status=status, body=json.dumps(body, ensure_ascii=False)):
+    if not IdempotencyRecord.objects.keep(held, status=status, body=AS_JSON(body)):
         raise StillRunning("the key was taken over meanwhile")
 
 
@@ -90,7 +91,7 @@ def answer_of(asked: Asked, *, status: int, body: dict[str, Any]) -> Idempotency
     """The answer to a request, to be stored with its effect: for work that is one statement. Not stored."""
     return IdempotencyRecord(
         caller=asked.caller, key=asked.key, request_hash=asked.request_hash, status=status,
-        body=json.dumps(body, ensure_ascii=False),
+        body=AS_JSON(body),
     )  # fmt: skip
 
 

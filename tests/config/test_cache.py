@@ -10,6 +10,7 @@ from django.conf import settings
 from config.cache import OneTripCache
 from config.settings import base
 from payments.services import throttle
+from payments.services.throttle import Try
 
 
 def there(url: str) -> OneTripCache:
@@ -21,24 +22,45 @@ def cache() -> OneTripCache:
     return there(settings.REDIS_URL)
 
 
-def test_counting_on_needs_a_beginning_and_keeps_its_end(cache):
-    key = f"test:{secrets.token_hex(4)}"
-    with pytest.raises(ValueError, match="not there"):
-        cache.incr(key)
-    assert cache.get(key) is None, "a count without an end would stay for ever"
+def test_each_is_counted_by_itself_and_has_an_end(cache):
+    keys = [f"test:{secrets.token_hex(4)}" for _ in range(2)]
 
-    cache.add(key, 1, timeout=30)
-    assert (cache.incr(key), cache.incr(key, 3), cache.get(key)) == (2, 5, 5)
-    assert 0 < cache._cache.get_client(write=True).ttl(cache.make_and_validate_key(key)) <= 30
+    assert cache.count_each(keys, lasting_s=30) == [1, 1]
+    assert cache.count_each(keys[1:], lasting_s=30) == [2]
+    assert cache.count_each(keys, lasting_s=30) == [2, 3]
+
+    ask = cache._cache.get_client(write=True)
+    assert all(0 < ask.ttl(cache.make_and_validate_key(key)) <= 30 for key in keys)
+
+
+def test_a_server_that_has_forgotten_how_to_count_is_told_again(cache):
+    key = f"test:{secrets.token_hex(4)}"
+    cache.count_each([key], lasting_s=30)
+
+    cache._kept.script_flush()
+
+    assert cache.count_each([key], lasting_s=30) == [2]
 
 
 def test_tries_are_counted_one_by_one_and_refused_beyond_the_most(cache, monkeypatch):
     monkeypatch.setattr(throttle, "cache", cache)
-    who = secrets.token_hex(4)
+    tries = [Try("test", secrets.token_hex(4), 2), Try("other", secrets.token_hex(4), 9)]
 
-    found = [throttle.count("test", who, most=2, per_s=3600) for _ in range(4)]
+    found = [throttle.count(tries, per_s=3600) for _ in range(4)]
 
-    assert [(each.left, each.refused) for each in found] == [(1, False), (0, False), (0, True), (0, True)]
+    assert [(each.left, each.refused) for each, _ in found] == [(1, False), (0, False), (0, True), (0, True)]
+    assert [each.left for _, each in found] == [8, 7, 6, 5]
+
+
+@pytest.mark.rows("F22")
+def test_a_cache_that_went_and_came_back_counts_again(cache, monkeypatch):
+    monkeypatch.setattr(throttle, "cache", cache)
+    tries = [Try("test", secrets.token_hex(4), 9)]
+    throttle.count(tries, per_s=3600)
+
+    cache._kept.connection.disconnect()  # as the server's restart leaves it
+
+    assert throttle.count(tries, per_s=3600)[0].left == 7
 
 
 @pytest.mark.rows("F22")
@@ -50,5 +72,5 @@ def test_a_cache_that_is_gone_or_never_answers_keeps_nobody_out_and_holds_nobody
             monkeypatch.setattr(throttle, "cache", there(url))
             started = time.monotonic()
 
-            assert not throttle.count("test", "x", most=1, per_s=60).refused
+            assert not throttle.count([Try("test", "x", 1)], per_s=60)[0].refused
             assert time.monotonic() - started < 3

@@ -160,6 +160,23 @@ def test_guessing_keys_is_slowed_down_by_address_before_any_key_is_looked_at(sho
     assert Client().get("/api/v1/orders", REMOTE_ADDR="127.0.0.2").status_code == 401
 
 
+def test_who_knows_only_a_keys_name_cannot_spend_its_requests(shop, settings):
+    settings.API_MOST_PER_KEY = 2
+    for at in range(4):
+        said = f"Bearer {shop.key.rpartition('_')[0]}_{at}"
+        assert Client().get("/api/v1/orders", HTTP_AUTHORIZATION=said).status_code == 401
+
+    assert [shop.get("orders").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_person_in_a_session_is_counted_too(member, settings):
+    settings.API_MOST_PER_KEY = 2
+    browser = member("owner")
+
+    assert [browser.get("/api/v1/orders").status_code for _ in range(3)] == [200, 200, 429]
+    assert member("owner").get("/api/v1/orders").status_code == 200, "each by itself"
+
+
 def test_a_demo_may_keep_a_key_of_its_own(shop, owner):
     kept = make_key(shop.client, person=owner, text="jz_" + "d" * 12 + "_" + "k" * 43)
     shop.key = kept
