@@ -25,7 +25,7 @@ from payments.models import OutboxMessage, Refund, Transaction, User
 from payments.models.clock import database_now
 from payments.models.staff_day import spend
 from payments.money import Money
-from payments.services import second_factor
+from payments.services import second_factor, turns
 from payments.services.refund import approve_refund, lapse_refund, lock, reject_refund, request_refund
 
 ALONE = "rule:small"
@@ -145,15 +145,18 @@ def withdraw(refund: Refund, *, person: User, why: str) -> bool:
 def lapse_requests(*, limit: int) -> int:
     """End requests that nobody decided in time; their amounts are free again. Safe to run twice. Returns how many."""
     over = Refund.objects.filter(state=Refund.State.REQUESTED, lapses_at__lte=database_now()).order_by("lapses_at")
-    lapsed = 0
-    for refund in over.select_related("transaction")[:limit]:
+    lapsed: list[Refund] = []
+
+    def lapse(refund: Refund) -> None:
         with transaction.atomic(durable=True):
             lock(refund.transaction)
             waits = Refund.objects.filter(pk=refund.pk, state=Refund.State.REQUESTED).exists()
             if waits and lapse_refund(refund, actor="clock"):
                 _tell(refund, "refund.rejected", why="")
-                lapsed += 1
-    return lapsed
+                lapsed.append(refund)
+
+    turns.take_turns(over.select_related("transaction")[:limit], lapse, what="lapse")
+    return len(lapsed)
 
 
 def refundable(attempt: Transaction) -> Money:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError
 
 from payments import gateway
 from payments.alipay.facts import TradeFacts, TradeStatus
@@ -14,6 +15,7 @@ from payments.models import GatewayCall, Transaction
 from payments.models.clock import database_now
 from payments.models.settling import AskedQuery
 from payments.models.transaction import Heard
+from payments.services import turns
 from payments.services.settle import SAYS, Settled, settle
 
 logger = structlog.get_logger(__name__)
@@ -49,16 +51,29 @@ def _ask_group(attempts: list[Transaction], actor: str, deadline_s: float) -> di
         return {each.pk: None for each in attempts}
     source, answers = gateway.ask(merchant, [each.out_trade_no for each in attempts], deadline_s=deadline_s)
     facts = [answer.answer for answer in answers if isinstance(answer, Done)]
-    settled = dict(zip((fact.out_trade_no for fact in facts), _settle(facts, source, actor), strict=True))
+    settled = _settle(facts, source, actor)
     unanswered = [str(answer) for answer in answers if not isinstance(answer, Done)]
     if unanswered:
         _journal_unanswered(merchant, source, unanswered, asked=len(attempts))
-    _plan_next(attempts, {fact.out_trade_no: fact for fact in facts}, source.started_at)
+    _plan_next(attempts, {fact.out_trade_no: fact for fact in facts if fact.out_trade_no in settled}, source.started_at)
     return {each.pk: settled.get(each.out_trade_no) for each in attempts}
 
 
-def _settle(facts: list[TradeFacts], source: AskedQuery, actor: str) -> list[Settled]:
-    return settle(facts, source=source, actor=actor) if facts else []
+def _settle(facts: list[TradeFacts], source: AskedQuery, actor: str) -> dict[str, Settled]:
+    """By out_trade_no, all at once. Where that breaks, each alone: one whose order is held must not hold up the others."""
+    found: dict[str, Settled] = {}
+
+    def settle_some(some: list[TradeFacts]) -> None:
+        outcomes = settle(some, source=source if some is facts else source.again(), actor=actor)
+        found.update(zip((fact.out_trade_no for fact in some), outcomes, strict=True))
+
+    try:
+        if facts:
+            settle_some(facts)
+    except DatabaseError:
+        logger.warning("facts_settled_one_by_one", count=len(facts), actor=actor)
+        turns.take_turns(([fact] for fact in facts), settle_some, what="settle")
+    return found
 
 
 def _journal_unanswered(merchant: gateway.Merchant, source: AskedQuery, unanswered: list[str], *, asked: int) -> None:

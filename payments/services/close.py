@@ -14,7 +14,7 @@ from payments.alipay.facts import TradeStatus
 from payments.alipay.outcomes import CertainlyNot, Done, Next, Unknown
 from payments.models import AuditEvent, Case, Order, OutboxMessage, Transaction
 from payments.models.clock import database_now
-from payments.services import ask
+from payments.services import ask, turns
 from payments.services.cancel_charge import cancel_charge
 from payments.services.doubt import note_doubt
 from payments.services.settle import SAYS
@@ -31,10 +31,12 @@ def close_due(*, limit: int) -> int:
     claimed = Transaction.objects.claim_due("close_due_at", now=database_now(), lease=ask.lease(limit), limit=limit)
     asked_at = database_now()
     outcomes = ask.ask_about(claimed, actor="closer")
-    for attempt in claimed:
-        _look_at(attempt, asked_at, is_answered=outcomes[attempt.pk] is not None)
-    for order_id in _orders_over(database_now(), limit):
-        close_order(order_id)
+    turns.take_turns(
+        claimed,
+        lambda attempt: _look_at(attempt, asked_at, is_answered=outcomes[attempt.pk] is not None),
+        what="close",
+    )
+    turns.take_turns(_orders_over(database_now(), limit), close_order, what="close order")
     return len(claimed)
 
 

@@ -2,7 +2,7 @@
 
 from payments.models import Transaction
 from payments.models.clock import database_now
-from payments.services import ask, start_payment
+from payments.services import ask, start_payment, turns
 
 
 def ask_about_due(*, limit: int) -> int:
@@ -12,7 +12,6 @@ def ask_about_due(*, limit: int) -> int:
     """
     claimed = Transaction.objects.claim_due("next_check_at", now=database_now(), lease=ask.lease(limit), limit=limit)
     ask.ask_about(claimed, actor="poll")
-    for attempt in claimed:
-        if attempt.state == Transaction.State.CREATED:
-            start_payment.resume(attempt)
+    unfinished = [each for each in claimed if each.state == Transaction.State.CREATED]
+    turns.take_turns(unfinished, start_payment.resume, what="resume")
     return len(claimed)

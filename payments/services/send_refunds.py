@@ -21,6 +21,7 @@ from payments.alipay.facts import Refunded
 from payments.alipay.outcomes import OUR_FAULT, CertainlyNot, Done, Next, Unknown
 from payments.models import AuditEvent, Case, Refund, Transaction
 from payments.models.clock import database_now
+from payments.services import turns
 from payments.services.deposit_back import note_deposit_back
 from payments.services.external_refund import compare_total
 from payments.services.refund import fail_refund, lock, settle_refund
@@ -41,10 +42,7 @@ def send_due(*, limit: int, begin_within_s: float = 3600.0) -> int:
         if not claimed:
             break
         looked += 1
-        try:
-            step(claimed[0])
-        except Exception:  # the worker's outermost door: its lease brings this one back, the others go on
-            logger.exception("refund_step_broke", number=claimed[0].out_request_no)
+        turns.take_turns(claimed, step, what="refund")  # its lease brings back what breaks
     return looked
 
 

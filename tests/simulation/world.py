@@ -28,6 +28,7 @@ from payments.sandbox.alipay import Alipay, Refused
 from payments.sandbox.book import Book, Delivery, Trade
 from payments.sandbox.notices import announce, notice_of, signed_notice, signed_return
 from payments.services import receive_notice as receiving
+from payments.services import turns
 from payments.services.attempt_requests import pay_address
 from payments.services.cancel_order import cancel_order
 from payments.services.charge_barcode import Counter, Sale, charge_barcode
@@ -76,7 +77,11 @@ class World:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Our process speaks to this world's Alipay, and can die."""
-        with patch.object(gateway, "transport", lambda: self.line), self.death.watching():
+        with (
+            patch.object(gateway, "transport", lambda: self.line),
+            patch.object(turns, "broke", self._broke),
+            self.death.watching(),
+        ):
             yield
 
     def do(self, what: str, act: Callable[[], object]) -> bool:
@@ -299,6 +304,12 @@ class World:
         )  # fmt: skip
         response = notify(request)
         return f"{response.status_code} {response.content.decode()}"
+
+    def _broke(self, what: str, record: object, error: Exception) -> None:
+        """A worker's door takes an error that nobody expects for one record's alone; of a dead process nothing goes on."""
+        if self.death.struck:
+            raise error
+        self.uncaught.append(f"{what} {record}: {error!r}".splitlines()[0])
 
     def _forget(self) -> None:
         """What a process that starts knows: nothing."""
