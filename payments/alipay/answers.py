@@ -12,6 +12,7 @@ from payments.alipay.facts import (
     deposit_back_of,
     status_of,
     time_of,
+    trade_no_of,
 )
 from payments.alipay.keys import Credentials
 from payments.alipay.outcomes import (
@@ -34,13 +35,16 @@ from payments.alipay.outcomes import (
 from payments.errors import BadSignature, MalformedAnswer
 from payments.money import Money
 
+LONGEST_CODE = 1024
+
 
 def read_precreate(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[str] | CertainlyNot | Unknown:
     """The text of the QR code to draw. It is payable for two hours at most, and never issued twice for one number."""
     node = _accepted(body, PRECREATE, who, out_trade_no)
     if not isinstance(node, Node):
         return node
-    return Done(node.text("qr_code")) if node.text("qr_code") else Unknown("an answer without a QR code")
+    has_code = 0 < len(node.text("qr_code")) <= LONGEST_CODE
+    return Done(node.text("qr_code")) if has_code else Unknown("an answer without a QR code that can be drawn")
 
 
 def read_pay(body: bytes, *, who: Credentials, out_trade_no: str, total: Money) -> Done[str] | CertainlyNot | Unknown:
@@ -51,7 +55,7 @@ def read_pay(body: bytes, *, who: Credentials, out_trade_no: str, total: Money) 
     node = _accepted(body, PAY, who, out_trade_no)
     if not isinstance(node, Node):
         return node
-    if not node.text("trade_no"):
+    if trade_no_of(node.text("trade_no")) is None:
         return Unknown("a payment without a trade_no")
     if node.text("total_amount") and amount_of(node.text("total_amount")) != total:
         return Unknown(f"a payment of {node.text('total_amount')!r}, not of {total.to_yuan()}", Next.ALERT)
@@ -63,7 +67,8 @@ def read_create(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[str
     node = _accepted(body, CREATE, who, out_trade_no)
     if not isinstance(node, Node):
         return node
-    return Done(node.text("trade_no")) if node.text("trade_no") else Unknown("a trade without a trade_no")
+    trade_no = trade_no_of(node.text("trade_no"))
+    return Done(trade_no) if trade_no else Unknown("a trade without a trade_no")
 
 
 def read_close(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[str] | CertainlyNot | Unknown:
@@ -85,7 +90,7 @@ def read_query(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Trad
             seller_id=who.seller_id,
             out_trade_no=out_trade_no,
             status=status_of(node.text("trade_status")),
-            trade_no=node.text("trade_no") or None,
+            trade_no=trade_no_of(node.text("trade_no")),
             total=amount_of(node.text("total_amount")),
             total_text=node.text("total_amount"),
             receipt=amount_of(node.text("receipt_amount")),
@@ -137,6 +142,8 @@ def read_cancel(body: bytes, *, who: Credentials, out_trade_no: str) -> Done[Can
     action = node.text("action")
     if node.text("retry_flag") == "Y" or action not in ("close", "refund"):
         return Unknown(f"retry_flag {node.text('retry_flag')!r}, action {action!r}")
+    if action == "refund" and trade_no_of(node.text("trade_no")) is None:
+        return Unknown("money went back on a trade without a trade_no")
     return Done(Cancelled(node.text("trade_no"), was_paid=action == "refund"))
 
 

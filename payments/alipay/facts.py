@@ -1,5 +1,6 @@
 """What Alipay can tell us about a trade, whichever door it came through."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -124,6 +125,8 @@ class Cancelled:
     was_paid: bool
 
 
+_TRADE_NO = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+_YEARS = range(2004, 2100)
 _KNOWN = {
     status.value: status for status in (TradeStatus.WAITING, TradeStatus.PAID, TradeStatus.FINISHED, TradeStatus.CLOSED)
 }
@@ -157,9 +160,15 @@ def amount_of(text: str) -> Money | None:
         return None
 
 
+def trade_no_of(text: str) -> str | None:
+    """None where Alipay's number is absent or none that can be kept and sent back: a person then sees the message."""
+    return text if _TRADE_NO.fullmatch(text) else None
+
+
 def time_of(text: str) -> datetime | None:
-    """None where the time is absent or not one."""
+    """None where the time is absent, not one, or of another age than Alipay's: databases can't keep every year."""
     try:
-        return from_beijing(text)
+        moment = from_beijing(text)
     except ValueError:
         return None
+    return moment if moment.year in _YEARS else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from payments.alipay.facts import RefundFacts, TradeFacts, amount_of, status_of, time_of
+from payments.alipay.facts import RefundFacts, TradeFacts, amount_of, status_of, time_of, trade_no_of
 from payments.alipay.signing import SIGN_TYPE, notice_text, verifies
 from payments.errors import BadSignature, MalformedNotice
 
@@ -110,7 +110,7 @@ def facts_of(notice: Notice) -> TradeFacts | RefundFacts:
             app_id=get("app_id", ""),
             seller_id=get("seller_id", ""),
             out_trade_no=get("out_trade_no", ""),
-            trade_no=get("trade_no") or None,
+            trade_no=trade_no_of(get("trade_no", "")),
             status=status_of(get("trade_status", "")),
             total=amount_of(get("total_amount", "")),
             refunded_total=amount_of(get("refund_fee", "")),
@@ -121,7 +121,7 @@ def facts_of(notice: Notice) -> TradeFacts | RefundFacts:
         app_id=get("app_id", ""),
         seller_id=get("seller_id", ""),
         out_trade_no=get("out_trade_no", ""),
-        trade_no=get("trade_no") or None,
+        trade_no=trade_no_of(get("trade_no", "")),
         status=status_of(get("trade_status", "")),
         total=amount_of(get("total_amount", "")),
         total_text=get("total_amount", ""),

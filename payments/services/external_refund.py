@@ -34,11 +34,11 @@ def discover(message: dict[str, Any]) -> None:
     """
     attempt = Transaction.objects.select_related("account", "order").get(pk=message["transaction_id"])
     number = message["out_request_no"]
-    if attempt.state in Transaction.UNSETTLED:
-        ask.ask_about([attempt], actor=ACTOR, deadline_s=settings.PAYMENTS["page_deadline_s"])
+    if attempt.state != Transaction.State.PAID:  # what is closed here on an old answer was paid all the same
+        heard = ask.ask_about([attempt], actor=ACTOR, deadline_s=settings.PAYMENTS["page_deadline_s"])
         attempt.refresh_from_db()
-    if attempt.state in Transaction.UNSETTLED:
-        raise NoAnswer("a refund of a payment that Alipay has not told of")
+        if heard[attempt.pk] is None or attempt.state in Transaction.UNSETTLED:
+            raise NoAnswer("a refund of a payment that Alipay has not told of")
     if attempt.state == Transaction.State.PAID and not attempt.refunds.known_as(number).exists():
         result = ask_about_refund(attempt, number)
         if isinstance(result, Unknown):

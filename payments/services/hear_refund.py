@@ -8,6 +8,8 @@ from payments.services.external_refund import compare_total
 from payments.services.refund_hints import hint, want_discovery
 from payments.services.settle import Settled, hear, judged, open_case
 
+LONGEST_NUMBER = 64  # of a refund; no other can be asked about
+
 
 def hear_refund(facts: RefundFacts, *, source: HeardNotice | KeptNotice) -> Settled:
     """Take in a message that carries refund fields. It never settles a payment, whatever its trade_status says.
@@ -20,12 +22,12 @@ def hear_refund(facts: RefundFacts, *, source: HeardNotice | KeptNotice) -> Sett
         return Settled.BEFORE
     attempt, number = attempt_of(facts.out_trade_no, facts.trade_no), facts.out_request_no or facts.out_trade_no
     refund = attempt.refunds.known_as(number).first() if attempt else None
-    kind = _misfit(facts, attempt, refund)
+    kind = _misfit(facts, attempt, refund) if len(number) <= LONGEST_NUMBER else Case.Kind.REFUND_NOTICE
     if kind is not None:
         refunded = facts.refunded_total
         return open_case(
             kind, f"number:{facts.out_trade_no}:{number}", row, source, amount_fen=refunded.fen if refunded else None,
-            trade_no=facts.trade_no or "", out_request_no=number,
+            trade_no=facts.trade_no or "", out_request_no=number[:200],
         )  # fmt: skip
     assert attempt is not None, "a refund of no attempt is a misfit"
     outcome = _follow(attempt, refund, number, facts.refunded_total, source.evidence)

@@ -322,3 +322,23 @@ def test_in_any_order_the_end_is_what_alipay_ended_with(connected, make_order, t
     assert kinds() == []
     assert all_hold()
     assert InboundMessage.objects.exclude(verdict="unjudged").count() == 4
+
+
+@pytest.mark.rows("F45", "F46", "F48")
+def test_a_refund_notice_about_what_is_closed_here_tells_that_it_was_paid(connected, make_order, twin):
+    """The closer was told something old, and the notice of the payment never comes: that of its refund does."""
+    attempt = start_payment(make_order(), scene=Transaction.Scene.QR, actor="test")
+    twin.control("pay", out_trade_no=attempt.out_trade_no)
+    Transaction.objects.update(state="closed", closed_at=database_now(), next_check_at=None, close_due_at=None)
+    console_refund(twin, attempt, "1.00")
+
+    receive_notice(notices(twin)[-1])
+    twin.control("faults", http_500="9")
+    relay()
+    assert OutboxMessage.objects.get(topic="refund.heard").delivered_at is None, "no certain answer: it comes again"
+    twin.control("faults", http_500="0")
+    relay()
+
+    assert counters(attempt) == (100, 0)
+    assert (attempt.state, attempt.late) == (Transaction.State.PAID, True)
+    assert attempt.refunds.get().origin == Refund.Origin.EXTERNAL

@@ -259,6 +259,32 @@ def test_an_amount_that_is_none_is_a_case(post, says, order, unsettled, amount):
 
 
 @pytest.mark.rows("N24")
+@pytest.mark.parametrize("number", ["", " ", "2" * 65, "２０２６", "2026 1"])
+def test_a_trade_number_that_is_none_is_a_case(post, says, order, unsettled, number):
+    assert post(says.notice(unsettled, trade_no=number)) == OK
+
+    unsettled.refresh_from_db()
+    assert (unsettled.state, kinds()) == (Transaction.State.PRESENTED, [Case.Kind.UNREADABLE])
+
+
+@pytest.mark.rows("N24")
+@pytest.mark.parametrize("when", ["", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "2026-13-45 00:00:00", "yesterday"])
+def test_a_time_of_payment_that_is_none_is_the_time_we_heard_of_it(post, says, unsettled, when):
+    assert post(says.notice(unsettled, gmt_payment=when)) == OK
+
+    unsettled.refresh_from_db()
+    assert unsettled.paid_at == unsettled.settled_at
+
+
+@pytest.mark.rows("N24")
+def test_a_refund_under_a_number_too_long_to_ask_about_is_a_case(post, says, unsettled):
+    assert post(says.notice(unsettled, refund_fee="1.00", out_biz_no="x" * 65)) == OK
+
+    assert kinds() == [Case.Kind.REFUND_NOTICE]
+    assert not OutboxMessage.objects.exists()
+
+
+@pytest.mark.rows("N24")
 def test_whole_yuan_without_decimals_are_the_amount_they_say(post, says, make_order, make_attempt, merchant):
     attempt = make_attempt(make_order(10_000))
 

@@ -79,6 +79,26 @@ def test_a_status_alipay_does_not_document_is_unreadable(word: str):
     assert result.answer.status is TradeStatus.UNREADABLE
 
 
+@pytest.mark.parametrize("number", ["", " ", "2" * 65, "２０２６"])
+def test_a_trade_number_that_is_none_makes_nothing_certain(number: str):
+    fields = {**PAID, "trade_no": number}
+
+    facts = read_query(body(QUERY, **fields), who=WHO, out_trade_no="A1")
+    assert isinstance(facts, Done)
+    assert facts.answer.trade_no is None
+    cancelled = body(CANCEL, **fields, action="refund", retry_flag="N")
+    assert isinstance(read_cancel(cancelled, who=WHO, out_trade_no="A1"), Unknown)
+    assert isinstance(read_create(body(CREATE, **fields), who=WHO, out_trade_no="A1"), Unknown)
+    assert isinstance(read_pay(body(PAY, **fields), who=WHO, out_trade_no="A1", total=Money(8880)), Unknown)
+
+
+@pytest.mark.parametrize("code", ["", "https://qr.example/" + "x" * 1024])
+def test_a_code_that_cant_be_drawn_is_none(code: str):
+    result = read_precreate(body(PRECREATE, **PAID, qr_code=code), who=WHO, out_trade_no="A1")
+
+    assert isinstance(result, Unknown)
+
+
 @pytest.mark.parametrize("sub_code", ["ACQ.TRADE_NOT_EXIST", "TRADE_NOT_EXIST", "acq.trade-not-exist"])
 def test_no_trade_yet_is_a_fact_in_every_spelling(sub_code: str):
     result = failed(QUERY, "40004", sub_code)
