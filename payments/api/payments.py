@@ -114,7 +114,7 @@ class StartedTold(PaymentTold):
 
 def _way(attempt: Transaction) -> dict[str, str]:
     """What its scene needs, while it can be paid."""
-    if attempt.state != Transaction.State.PRESENTED:
+    if attempt.state != Transaction.State.PRESENTED or attempt.superseded:
         return {}
     match attempt.scene:
         case Scene.QR:

@@ -59,11 +59,12 @@ def request_of(attempt: Transaction, buyer: Buyer | None = None) -> requests.Req
 
 
 def is_for(attempt: Transaction, buyer: Buyer | None) -> bool:
-    """Whether this attempt serves this buyer too: everybody, but for a trade that Alipay was asked to make for another."""
+    """Whether this attempt serves this buyer too: everybody, but for a trade, which is his whom Alipay was asked to make it
+    for. Nobody's yet, where Alipay was not asked: whoever began it may be about to."""
     if attempt.scene != Scene.JSAPI:
         return True
     words = hashlib.sha256(request_of(attempt, buyer).biz_content.encode()).hexdigest()
-    return not attempt.calls.filter(purpose="create").exclude(request_hash=words).exists()
+    return set(attempt.calls.filter(purpose="create").values_list("request_hash", flat=True)) == {words}
 
 
 def pay_address(attempt: Transaction) -> str:

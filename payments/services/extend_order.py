@@ -43,6 +43,8 @@ def _renew(order: Order, attempt: Transaction, actor: str) -> None:
     attempt.refresh_from_db()
     if attempt.scanned_at is not None or attempt.state not in Transaction.UNSETTLED:
         return
+    if attempt.scene in Transaction.BY_ONE_BUYER:  # begun anew by him alone
+        return
     try:
         start_payment(order, scene=Scene(attempt.scene), actor=actor, fresh=True)
     except OrderRefused as refusal:  # the page says that we don't know yet; more time is given all the same

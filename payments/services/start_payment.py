@@ -29,16 +29,25 @@ def start_payment(
     fresh  leave the present attempt even if it is of this way: a new code under a new number
     buyer  who pays, where the page runs inside Alipay; another buyer gets another attempt
 
-    Raises NotPayable (paid, closed, or an attempt in doubt: never two ways to pay beside each other), TooLittleTime.
+    Raises NotPayable (paid, closed, an attempt in doubt, or another started at this moment: never two ways to pay beside
+    each other), TooLittleTime.
     """
     for present in (
         Transaction.objects.unsettled().filter(order=order, superseded=False).select_related("account", "order")
     ):
         if present.scene == scene and not fresh and _lives(present) and is_for(present, buyer):
-            return _shown(present, buyer)
+            return _for_one(_shown(present, buyer), actor)
         if not close.retire(present, actor=actor):
             raise NotPayable("Alipay has not said yet what became of the attempt before")
-    return _shown(_create(order, scene, actor), buyer)
+    return _for_one(_shown(_create(order, scene, actor), buyer), actor)
+
+
+def _for_one(attempt: Transaction, actor: str) -> Transaction:
+    """A trade that was left for another while Alipay made it is ended there, and told to nobody."""
+    if attempt.scene in Transaction.BY_ONE_BUYER and attempt.superseded:
+        close.retire(attempt, actor=actor)
+        raise NotPayable("another way to pay it was started meanwhile")
+    return attempt
 
 
 def resume(attempt: Transaction) -> None:
@@ -60,6 +69,8 @@ def _create(order: Order, scene: Scene, actor: str) -> Transaction:
         if order.expires_at - now < timedelta(seconds=clocks["least_life_s"]):
             raise TooLittleTime("too little time is left on the order")
         beside = Transaction.objects.unsettled().filter(order=order, superseded=False).select_related("account").first()
+        if beside is not None and {scene, beside.scene} & set(Transaction.BY_ONE_BUYER):
+            raise NotPayable("another way to pay it was started meanwhile")
         if beside is not None:  # another tab was faster; its attempt serves both
             return beside
         until = _payable_until(scene, order.expires_at, now)

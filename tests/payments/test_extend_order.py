@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from payments.models import AuditEvent, Order, Transaction
 from payments.models.clock import database_now
+from payments.services.attempt_requests import Buyer
 from payments.services.cancel_order import cancel_order
 from payments.services.extend_order import extend_order
 from payments.services.start_payment import start_payment
@@ -98,3 +99,16 @@ def test_with_a_gateway_that_gives_no_answer_the_time_is_given_and_no_second_cod
     assert extend_order(ending, actor="buyer")
 
     assert Transaction.objects.get().in_doubt
+
+
+def test_a_trade_for_one_buyer_is_never_begun_anew_without_him(client, ending, clocks):
+    """Who he is stands nowhere, so only the shop's own page can begin it."""
+    clocks(least_life_s=1, ask_again_s=60)
+    trade = start_payment(ending, scene=Scene.JSAPI, actor="test", buyer=Buyer(open_id="li-0"))
+    Transaction.objects.update(asked_at=database_now())  # too short ago to ask again
+
+    assert press(client, ending).status_code == 303
+
+    trade.refresh_from_db()
+    assert (trade.state, Transaction.objects.count()) == ("presented", 1)
+    assert Order.objects.get().extensions == 1
