@@ -6,13 +6,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from payments.admin.columns import ReadOnlyAdmin
+from payments.admin.columns import ReadOnlyAdmin, of_payment
 from payments.alipay.clock import BEIJING
 from payments.models import AuditSeal, BooksCheck, Transfer
 from payments.money import Money
@@ -56,6 +57,9 @@ class TransferAdmin(ReadOnlyAdmin):
     search_fields = ("transaction__out_trade_no", "transaction__trade_no")
     list_select_related = ("transaction",)
     change_list_template = "admin/payments/transfer_list.html"
+
+    def named(self, word: str) -> list[Q]:
+        return of_payment(word, "transaction__")
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(trial_balance_page)

@@ -2,12 +2,14 @@
 
 from collections import Counter
 
+from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin.columns import ReadOnlyAdmin, amount, flag, person
+from payments.admin.columns import ReadOnlyAdmin, among, amount, flag, of_payment, person
 from payments.models import (
     AuditEvent,
     GatewayCall,
@@ -15,8 +17,18 @@ from payments.models import (
     OutboxMessage,
     Transaction,
 )
-from payments.queries.record_words import action_words, bill_action_words, purpose_words, subject_words
+from payments.queries.record_words import (
+    EVERY_ACTION,
+    PURPOSES,
+    SUBJECTS,
+    action_words,
+    bill_action_words,
+    purpose_words,
+    subject_words,
+)
 from payments.services.replay_notices import replay
+
+RECORDS = {kind: words for kind, words in SUBJECTS.items() if kind in apps.get_app_config("payments").models}
 
 
 @admin.register(Transaction)
@@ -31,6 +43,9 @@ class TransactionAdmin(ReadOnlyAdmin):
     list_select_related = ("order",)
     exclude = ("qr_code",)
 
+    def named(self, word: str) -> list[models.Q]:
+        return [*of_payment(word), models.Q(order__number=word)]
+
 
 @admin.register(GatewayCall)
 class GatewayCallAdmin(ReadOnlyAdmin):
@@ -44,8 +59,11 @@ class GatewayCallAdmin(ReadOnlyAdmin):
         "why",
         "ended_at",
     )
-    list_filter = ("purpose", "outcome", "started_at")
+    list_filter = (among("purpose", _("purpose"), PURPOSES), "outcome", "started_at")
     search_fields = ("number", "code", "id")
+
+    def named(self, word: str) -> list[models.Q]:
+        return of_payment(word, "transaction__")
 
     @admin.display(description=_("purpose"), ordering="purpose")
     def asked(self, call: GatewayCall) -> object:
@@ -59,6 +77,9 @@ class InboundMessageAdmin(ReadOnlyAdmin):
     search_fields = ("out_trade_no", "fingerprint")
     exclude = ("body", "seal_id")
     actions = ("hear_again",)
+
+    def named(self, word: str) -> list[models.Q]:
+        return [models.Q(out_trade_no=word), models.Q(fingerprint=word)]
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.ask_alipay")
@@ -76,8 +97,11 @@ class InboundMessageAdmin(ReadOnlyAdmin):
 class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ("at", "about", "did", person("actor", _("who")), "cause")
     actors = ("actor",)
-    list_filter = ("subject_kind", "action", "at")
+    list_filter = (among("subject_kind", _("kind"), RECORDS), among("action", _("action"), EVERY_ACTION), "at")
     search_fields = ("=subject_id", "cause", "actor")
+
+    def named(self, word: str) -> list[models.Q]:
+        return [models.Q(subject_kind__in=[*RECORDS], subject_id=word)] if word.isdecimal() and len(word) < 19 else []
 
     @admin.display(description=_("about"), ordering="subject_id")
     def about(self, event: AuditEvent) -> str:
@@ -95,5 +119,8 @@ class AuditEventAdmin(ReadOnlyAdmin):
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "topic", "dedupe_key", "attempts", "due_at", "delivered_at", "last_error")
-    list_filter = ("topic", "created_at")
+    list_filter = (among("topic", _("topic"), {topic: topic for topic in settings.OUTBOX_HANDLERS}), "created_at")
     search_fields = ("dedupe_key",)
+
+    def named(self, word: str) -> list[models.Q]:
+        return [models.Q(dedupe_key=word)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from payments.admin import by_hand, counter
 from payments.admin.batch_forms import PlanForm
 from payments.admin.batches import may_plan, plan_page
-from payments.admin.columns import ReadOnlyAdmin, amount
+from payments.admin.columns import ReadOnlyAdmin, amount, of_payment
 from payments.admin.forms import RefundForm, check_offered
 from payments.errors import FirstInDoubt, RefundableMoved, RefundRefused
 from payments.models import Order, Refund, RefundBatch, Transaction, User
@@ -32,6 +32,9 @@ class OrderAdmin(ReadOnlyAdmin):
     list_filter = ("state", "created_at")
     search_fields = ("number", "title", "transactions__out_trade_no", "transactions__trade_no")
     actions = ("refund_marked",)
+
+    def named(self, word: str) -> list[Q]:
+        return [Q(number=word), *of_payment(word, "transactions__")]
 
     def get_urls(self) -> list[URLPattern]:
         own = [

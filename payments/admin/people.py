@@ -158,6 +158,9 @@ class RoleAdmin(ReadOnlyAdmin):
     search_fields = ("name",)
     ordering = ("name",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return super().get_queryset(request).prefetch_related("permissions__content_type")
+
     @admin.display(description=_("Roles"), ordering="name")
     def in_words(self, role: Group) -> object:
         return ROLES.get(role.name, role.name)

@@ -4,13 +4,14 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin.columns import ReadOnlyAdmin, amount, flag, person
+from payments.admin.columns import ReadOnlyAdmin, amount, flag, of_payment, person
 from payments.admin.forms import DecisionForm, check_offered
 from payments.errors import NotAllowed, NotWaiting, SamePerson, StaleFactor
 from payments.models import AuditEvent, Refund, User
@@ -33,6 +34,13 @@ class RefundAdmin(ReadOnlyAdmin):
     search_fields = ("out_request_no", "other_no", "transaction__out_trade_no", "transaction__trade_no")
     list_select_related = ("transaction",)
     actors = ("requester", "approver")
+
+    def named(self, word: str) -> list[Q]:
+        own = [
+            Q(out_request_no=word) & ~Q(origin=Refund.Origin.EXTERNAL),
+            Q(other_no=word) & ~Q(other_no=""),
+        ]
+        return [*own, *of_payment(word, "transaction__")]
 
     def get_urls(self) -> list[URLPattern]:
         decide = self.admin_site.admin_view(self.decide)

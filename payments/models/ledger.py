@@ -66,6 +66,7 @@ class Transfer(models.Model):
     class Meta:
         verbose_name = _("transfer")
         verbose_name_plural = _("transfers")
+        indexes = (models.Index(fields=["transaction"], name="transfer_by_transaction"),)
         constraints = (
             models.CheckConstraint(condition=Q(fen__gt=0), name="transfer_moves_something"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_between_two_accounts"),

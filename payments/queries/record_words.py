@@ -84,6 +84,8 @@ BILL_ACTIONS = {
     "compare_wanted": _("to be compared once more"), "compare_due": _("to be compared now"),
 }  # fmt: skip
 
+EVERY_ACTION = {action: words for action, words in (CASE_ACTIONS | BILL_ACTIONS | ACTIONS).items() if "." not in action}
+
 
 def action_words(action: str, kind: str = "") -> object:
     """What was done; some words depend on the kind of record it was done to."""
