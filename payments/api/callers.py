@@ -16,10 +16,10 @@ from rest_framework.request import Request
 from payments.api.problems import Problem
 from payments.errors import KeyRefused
 from payments.models import User
-from payments.models.api_client import Scope
+from payments.models.api_client import KeyInForce, Scope
 from payments.models.clock import database_now
 from payments.services import second_factor
-from payments.services.api_keys import recognise
+from payments.services.api_keys import recall, recognise
 from payments.services.throttle import client_address
 
 REALM = 'Bearer realm="jiezhang"'
@@ -40,6 +40,9 @@ class Caller:
     scopes: frozenset[str]
     known_at: datetime  # the database's time when the key or session was looked at
     client_id: int | None = None  # of a program; None for a person in a session
+    recalled: KeyInForce | None = (
+        None  # a key nobody has looked at for this request: good for what looks at it while it acts
+    )
 
     @cached_property
     def person(self) -> User:
@@ -60,15 +63,28 @@ class ByKey(BaseAuthentication):
         text = shown_key(request.META)
         if text is None:
             return None
+        key = recall(text, address=client_address(request.META)) if self._may_recall(request) else None
+        wanted = request.parser_context["view"].write
+        return (AnonymousUser(), _caller(key)) if key and wanted in key.scopes else self.looked_at(request, text)
+
+    def looked_at(self, request: Request, text: str) -> tuple[AnonymousUser, Caller]:
+        """Who shows this key now. Raises AuthenticationFailed."""
         try:
-            key = recognise(text, address=client_address(request.META))
+            return AnonymousUser(), _caller(recognise(text, address=client_address(request.META)))
         except KeyRefused:
             raise AuthenticationFailed from None
-        caller = Caller(f"api:{key.client_id}", key.made_by_id, frozenset(key.scopes), key.now, key.client_id)
-        return AnonymousUser(), caller
+
+    def _may_recall(self, request: Request) -> bool:
+        """Only what has the database see the key again while it acts."""
+        return request.method == "POST" and request.parser_context["view"].looks_while_it_acts
 
     def authenticate_header(self, request: Request) -> str:
         return REALM
+
+
+def _caller(key: KeyInForce) -> Caller:
+    recalled = key if key.recalled else None
+    return Caller(f"api:{key.client_id}", key.made_by_id, frozenset(key.scopes), key.now, key.client_id, recalled)
 
 
 class ByStaffSession(SessionAuthentication):

@@ -37,15 +37,17 @@ def answered_once(*, in_one_commit: bool, at_once: AtOnce | None = None) -> Call
     def decorate(handler: Handler) -> Handler:
         @wraps(handler)
         def answer(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-            key = request.headers.get("Idempotency-Key", "")
-            if not SHAPE.fullmatch(key):
-                raise Problem("key_missing" if not key else "malformed")
-            asked = Asked(f"once:{view.caller.name}", key, _hash(request))
             try:
+                asked = _asked(view, request)
                 answered = at_once(view, request, asked) if at_once else None
-                return answered or _answered(
-                    view, asked, in_one_commit, lambda: handler(view, request, *args, **kwargs)
-                )
+            except Exception:
+                view.look_now()  # who may not ask at all is told that and nothing else
+                raise
+            if answered is not None:
+                return answered
+            view.look_now()
+            try:
+                return _answered(view, asked, in_one_commit, lambda: handler(view, request, *args, **kwargs))
             except KeyReused:
                 raise Problem("key_reused") from None
             except StillRunning:  # or so slow that a repeat took over: what was done in this commit is undone
@@ -54,6 +56,13 @@ def answered_once(*, in_one_commit: bool, at_once: AtOnce | None = None) -> Call
         return answer
 
     return decorate
+
+
+def _asked(view: Any, request: Request) -> Asked:
+    key = request.headers.get("Idempotency-Key", "")
+    if not SHAPE.fullmatch(key):
+        raise Problem("key_missing" if not key else "malformed")
+    return Asked(f"once:{view.caller.name}", key, _hash(request))
 
 
 def _answered(view: Any, asked: Asked, in_one_commit: bool, work: Callable[[], Response]) -> Response:

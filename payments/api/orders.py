@@ -130,7 +130,8 @@ def _place_at_once(view: "Orders", request: Request, asked: once.Asked) -> Respo
         return None
     response = _answer(OrderTold.of(as_placed(draft.order, said["lines"])))
     answer = once.answer_of(asked, status=response.status_code, body=kept(response))
-    return response if place_answered(draft, caller=view.caller.name, kept=answer) else None
+    placed = place_answered(draft, caller=view.caller.name, kept=answer, shown=view.caller.recalled)
+    return response if placed else None
 
 
 def _answer(told: dict[str, Any]) -> Response:
@@ -139,6 +140,7 @@ def _answer(told: dict[str, Any]) -> Response:
 
 class Orders(ApiView, GenericAPIView[Order]):
     read, write = Scope.ORDERS_READ, Scope.ORDERS_WRITE
+    looks_while_it_acts = True
     queryset = Order.objects.all()  # for the description; who asks is known to get_queryset
     serializer_class = OrderTold
     pagination_class = Pages

@@ -37,12 +37,15 @@ class ApiView(APIView):
 
     persons_right  the right it takes instead, of a person in a session
     if_match       whether PUT and PATCH must say with If-Match what they change; else they may
+    looks_while_it_acts  whether POST may begin with a key that was looked at some seconds ago, for the statement that acts
+                         looks at it; where it comes to nothing, `look_now` goes before any answer
     """
 
     read: str | None = None
     write: str | None = None
     persons_right: str | None = None
     if_match = False
+    looks_while_it_acts = False
     authentication_classes: tuple[type[BaseAuthentication], ...] = (ByKey, ByStaffSession)
     permission_classes: tuple[type[BasePermission], ...] = (HasScope,)
     parser_classes = (StrictJson,)
@@ -72,6 +75,15 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         if isinstance(request.auth, Caller):
             (self.allowance,) = of_caller or self._counted(self._caller_counts(request.auth.name))
+
+    def look_now(self) -> None:
+        """Have the key looked at, if nobody has for this request. Raises what says that it may not do this."""
+        if self.caller.recalled is None:
+            return
+        shown = shown_key(self.request.META)
+        assert shown is not None, "a caller is recalled by the key that is shown"
+        self.request.user, self.request.auth = ByKey().looked_at(self.request, shown)
+        self.check_permissions(self.request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         final: Any = super().finalize_response(request, response, *args, **kwargs)

@@ -56,7 +56,10 @@ class ApiClient(models.Model):
 
 @dataclass(frozen=True, slots=True)
 class KeyInForce:
-    """A key that has not ended, with what its client may do, and the database's time."""
+    """A key that has not ended, with what its client may do, and the database's time.
+
+    recalled  as it was some seconds ago: whether it is still so the database must see
+    """
 
     pk: int
     client_id: int
@@ -66,6 +69,7 @@ class KeyInForce:
     scopes: list[str]
     addresses: list[str]
     now: datetime
+    recalled: bool = False
 
 
 # Asked for every request of the API, hence not put together anew each time.

@@ -6,7 +6,9 @@ A key is "jz_", twelve letters that name it, and 32 random bytes: so much can't 
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 
@@ -18,6 +20,9 @@ from payments.models.api_client import KeyInForce
 from payments.models.clock import database_now
 
 MARK, NAME_LETTERS = "jz", "0123456789abcdefghjkmnpqrstvwxyz"
+# Keys as this process saw them last, and when: for `recall` alone. Shorter than uses are noted apart.
+RECALLED_S, MOST_RECALLED = 20.0, 1_000
+_seen: dict[str, tuple[KeyInForce, float]] = {}
 
 
 def add_client(name: str, *, scopes: Sequence[str], addresses: Sequence[str], person: User) -> tuple[ApiClient, str]:
@@ -69,11 +74,31 @@ def revoke(key: ApiKey, *, person: User) -> bool:
 
 def recognise(text: str, *, address: str) -> KeyInForce:
     """The key in force that this text is. Raises KeyRefused, which never says why."""
-    found = ApiKey.objects.named(_name_in(text))
-    if found is None or not hmac.compare_digest(found.digest, _digest(text)) or not _may_come(found.addresses, address):
+    name, at = _name_in(text), time.monotonic()
+    found = ApiKey.objects.named(name)
+    if found is None or not _is_shown(found, text, address):
         raise KeyRefused("no key in force, or not from this address")
     ApiKey.objects.note_use(found)
+    if len(_seen) >= MOST_RECALLED:
+        _seen.clear()
+    _seen[name] = (found, at)
     return found
+
+
+def recall(text: str, *, address: str) -> KeyInForce | None:
+    """The key that this text was some seconds ago, with the time it is now, and nobody asked. None where that isn't known.
+
+    It may have ended meanwhile: who acts on it has the database see, in the statement that acts, that it has not.
+    """
+    found, at = _seen.get(_name_in(text), (None, 0.0))
+    passed_s = time.monotonic() - at
+    if found is None or passed_s > RECALLED_S or not _is_shown(found, text, address):
+        return None
+    return replace(found, now=found.now + timedelta(seconds=passed_s), recalled=True)
+
+
+def _is_shown(key: KeyInForce, text: str, address: str) -> bool:
+    return hmac.compare_digest(key.digest, _digest(text)) and _may_come(key.addresses, address)
 
 
 def new_key() -> str:

@@ -13,6 +13,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from payments.alipay.clock import BEIJING
 from payments.errors import KeyReused, OrderRefused
 from payments.models import IdempotencyRecord, MerchantAccount, Order, OrderLine, Transaction
+from payments.models.api_client import KeyInForce
 from payments.models.order import content_hash
 from payments.models.placing import place
 from payments.money import Money
@@ -128,15 +129,16 @@ def draft_order(
     return Draft(order, frozen)
 
 
-def place_answered(draft: Draft, *, caller: str, kept: IdempotencyRecord) -> bool:
+def place_answered(draft: Draft, *, caller: str, kept: IdempotencyRecord, shown: KeyInForce | None = None) -> bool:
     """Store the order and the answer to its request by one statement, where nothing is in the way.
 
+    shown  a recalled key that the request shows: in force still, or nothing happens
     False, and nothing stored, where something is: the key is used or held, no account, a number that is taken, a database
     that can't say. `place_order` under the key finds out which.
     """
     assert draft.order.total_fen, "what costs nothing is paid at once, which is more than one statement"
     try:
-        return place(draft.order, draft.lines, actor=caller, kept=kept)
+        return place(draft.order, draft.lines, actor=caller, kept=kept, shown=shown)
     except (IntegrityError, OperationalError):
         return False
 

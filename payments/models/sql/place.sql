@@ -1,8 +1,15 @@
 -- An order with its lines and the event of its placing, under the account that is active: one statement, all of it or nothing.
--- With a key, the answer to its request is kept too. No row comes back where number or key is taken, or no account is active.
+-- With a key, the answer to its request is kept too. No row comes back where number or key is taken, no account is active, or
+-- the API key that is shown is not any more as it is shown, or the order's time, reckoned by it, is not the time it is.
 WITH account AS (
     SELECT id FROM payments_merchantaccount
     WHERE is_active AND NOT EXISTS (SELECT FROM payments_order WHERE number = %(order)s::jsonb ->> 'number')
+      AND (%(shown)s::jsonb IS NULL OR EXISTS (
+          SELECT FROM jsonb_to_record(%(shown)s::jsonb) AS s(pk bigint, scopes varchar[], addresses varchar[])
+          JOIN payments_apikey k ON k.id = s.pk AND (k.ends_at IS NULL OR k.ends_at > clock_timestamp())
+          JOIN payments_apiclient c ON c.id = k.client_id AND c.scopes = s.scopes AND c.addresses = s.addresses
+          WHERE (%(order)s::jsonb ->> 'created_at')::timestamptz
+                BETWEEN clock_timestamp() - interval '1 second' AND clock_timestamp() + interval '1 second'))
     ORDER BY id LIMIT 1
 ),
 key AS (

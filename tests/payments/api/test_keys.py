@@ -1,13 +1,15 @@
 """Who may ask: keys in force, from where they may come, within their scopes; staff in a session of their own."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 
-from payments.models import ApiKey, AuditEvent, User
+from payments.models import ApiClient, ApiKey, AuditEvent, IdempotencyRecord, Order, User
 from payments.models.clock import database_now
+from payments.services import api_keys
 from payments.services.api_keys import make_key, revoke, rotate
 from tests.conftest import enter
 from tests.payments.api.conftest import ORDER, Shop, code_of
@@ -182,3 +184,77 @@ def test_a_demo_may_keep_a_key_of_its_own(shop, owner):
     shop.key = kept
 
     assert shop.get("orders").status_code == 200
+
+
+# --- a key that this process saw some seconds ago -------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(shop, merchant) -> Shop:
+    """A shop whose key was looked at a moment ago, so that its next order is placed by one statement alone."""
+    assert shop.post("orders", ORDER).status_code == 201
+    return shop
+
+
+def test_an_order_under_a_key_that_was_just_seen_is_one_statement(known, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        answer = known.post("orders", ORDER)
+
+    assert answer.status_code == 201
+    order = Order.objects.get(number=answer.json()["number"])
+    assert (order.client, order.lines.count()) == (known.client, 1)
+    assert abs(order.created_at - database_now()) < timedelta(seconds=1)
+
+
+ENDS = {
+    "revoked": lambda: ApiKey.objects.update(ends_at=database_now()),
+    "other addresses": lambda: ApiClient.objects.update(addresses=["203.0.113.0/24"]),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("body", [ORDER, {}, {**ORDER, "discount_fen": 88_80}], ids=["good", "wrong", "free"])
+def test_a_key_that_ends_is_refused_at_once_whatever_it_asks(known, end, body):
+    end()
+
+    for said in ("fresh", ""):
+        answer = known.post("orders", body, key=said)
+        assert (answer.status_code, code_of(answer)) == (401, "not_signed_in")
+    assert Order.objects.count() == 1
+    assert IdempotencyRecord.objects.count() == 1
+
+
+def test_a_scope_that_is_taken_away_is_gone_at_once_and_one_that_is_given_is_there(known):
+    ApiClient.objects.update(scopes=["orders:read"])
+    assert code_of(known.post("orders", ORDER)) == "forbidden"
+    assert Order.objects.count() == 1
+
+    ApiClient.objects.update(scopes=["orders:write"])
+    assert known.post("orders", ORDER).status_code == 201
+
+
+def test_a_time_reckoned_wrongly_is_asked_for_again(known, monkeypatch):
+    """As after a machine's sleep, or when the database's clock was put right."""
+    name = known.key.split("_")[1]
+    seen, at = api_keys._seen[name]
+    monkeypatch.setitem(api_keys._seen, name, (replace(seen, now=seen.now - timedelta(minutes=5)), at))
+
+    order = Order.objects.get(number=known.post("orders", ORDER).json()["number"])
+
+    assert abs(order.created_at - database_now()) < timedelta(seconds=1)
+
+
+def test_a_key_seen_long_ago_is_looked_at_again(known, monkeypatch):
+    name = known.key.split("_")[1]
+    seen, at = api_keys._seen[name]
+    monkeypatch.setitem(api_keys._seen, name, (seen, at - api_keys.RECALLED_S - 1))
+
+    assert api_keys.recall(known.key, address="127.0.0.1") is None
+    assert known.post("orders", ORDER).status_code == 201
+
+
+def test_only_placing_an_order_begins_with_a_key_seen_before(known):
+    revoke(ApiKey.objects.get(), person=User.objects.get())
+
+    for answer in (known.get("orders"), known.post("webhooks", {"url": "https://shop.example/hook"})):
+        assert answer.status_code == 401
