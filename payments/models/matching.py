@@ -128,7 +128,7 @@ WITH locked AS (
     RETURNING t.id, t.receipt_fen - was.receipt_fen AS more, w.line_no
 ), noted AS (
     INSERT INTO payments_auditevent (subject_kind, subject_id, action, state, actor, cause)
-    SELECT 'transaction', id, 'receipt_corrected', 'paid', 'bill', %(evidence)s FROM corrected
+    SELECT 'transaction', id, 'receipt_corrected', '', 'bill', %(evidence)s FROM corrected
 )
 INSERT INTO payments_transfer (transaction_id, cause, debit, credit, fen, evidence)
 SELECT id, 'correct', CASE WHEN more > 0 THEN 'alipay_receivable' ELSE 'merchant_discount' END,

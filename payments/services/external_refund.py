@@ -87,7 +87,7 @@ def made_elsewhere(attempt: Transaction, amount: Money) -> RefundQuerySet:
 def name(refund: Refund, number: str, *, actor: str, evidence: str) -> bool:
     """Note that it is the same as one of another name, and book nothing: always False. Under the order's lock."""
     if Refund.objects.name_also(refund.pk, number):
-        AuditEvent.objects.add(refund, "named", actor=actor, cause=evidence, state=refund.state)
+        AuditEvent.objects.add(refund, "named", actor=actor, cause=evidence)
     return False
 
 

@@ -4,7 +4,10 @@ RULES: dict[str, str] = {
     "I-26": """
         SELECT 'message:' || m.id FROM {messages} m
         WHERE kind = 'notice' AND ((verdict = 'unjudged' AND last_at < now() - interval '15 minutes')
-           OR (fingerprint IS NULL) <> (verdict IN ('refused', 'crashed')) OR deliveries < 1)""",
+           OR (fingerprint IS NULL) <> (verdict IN ('refused', 'crashed')) OR deliveries < 1)
+        UNION
+        SELECT 'message:' || m.id FROM {messages} m
+        JOIN payments_inboundmessage other ON other.fingerprint = m.fingerprint AND other.id <> m.id""",
     "I-27": """
         SELECT 'call:' || id FROM payments_gatewaycall
         WHERE outcome = 'intended' AND started_at < now() - interval '15 minutes'

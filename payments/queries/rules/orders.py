@@ -54,7 +54,7 @@ RULES: dict[str, str] = {
         SELECT 'transaction:' || t.id FROM {transactions} t
         WHERE t.state = 'paid' AND t.order_id IS NULL
           AND NOT EXISTS (SELECT 1 FROM payments_case c WHERE c.subject = 'transaction:' || t.id)""",
-    # paid because Alipay said so, in a message or answer that is kept; or because staff recorded it
+    # paid because Alipay said so, in a message, answer or bill that is kept; or because staff recorded it
     "I-07": """
         SELECT 'transaction:' || t.id FROM {transactions} t
         WHERE t.state = 'paid' AND NOT CASE
@@ -65,8 +65,12 @@ RULES: dict[str, str] = {
             WHEN t.evidence ~ '^call:[0-9a-f-]{{36}}$' THEN EXISTS (
                 SELECT 1 FROM payments_gatewaycall g WHERE g.id = CASE WHEN t.evidence ~ '^call:[0-9a-f-]{{36}}$'
                     THEN substr(t.evidence, 6)::uuid END
-                AND (g.transaction_id = t.id OR g.learned @> jsonb_build_array(jsonb_build_object(
-                    'out_trade_no', t.out_trade_no, 'total_fen', t.amount_fen, 'app_id', t.app_id, 'seller_id', t.seller_id))))
+                AND (g.learned @> jsonb_build_array(jsonb_build_object(
+                    'out_trade_no', t.out_trade_no, 'total_fen', t.amount_fen, 'app_id', t.app_id, 'seller_id', t.seller_id))
+                    OR (g.transaction_id = t.id AND g.purpose = 'cancel' AND g.outcome = 'done')))
+            WHEN t.evidence ~ '^bill:[0-9]{{1,18}}$' THEN EXISTS (
+                SELECT 1 FROM payments_statementline l WHERE l.key = t.trade_no || '/交易/' AND l.fen = t.amount_fen
+                AND l.file_id = CASE WHEN t.evidence ~ '^bill:[0-9]{{1,18}}$' THEN substr(t.evidence, 6)::bigint END)
             ELSE false END""",
     # the order's state says how much of its money went back
     "I-10": """

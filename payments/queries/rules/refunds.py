@@ -26,7 +26,12 @@ RULES: dict[str, str] = {
         WHERE r.state IN ('succeeded', 'failed') AND NOT coalesce((
             SELECT CASE r.state WHEN 'succeeded' THEN g.outcome = 'done' ELSE g.outcome IN ('done', 'certainly_not') END
             FROM payments_gatewaycall g WHERE g.transaction_id = r.transaction_id
-              AND g.id = CASE WHEN r.evidence ~ '^call:[0-9a-f-]{{36}}$' THEN substr(r.evidence, 6)::uuid END), false)""",
+              AND g.id = CASE WHEN r.evidence ~ '^call:[0-9a-f-]{{36}}$' THEN substr(r.evidence, 6)::uuid END
+        ), r.state = 'succeeded' AND EXISTS (
+            SELECT 1 FROM payments_transaction t JOIN payments_statementline l
+              ON l.key IN (t.trade_no || '/退款/' || r.out_request_no, t.trade_no || '/退款/') AND l.fen = -r.amount_fen
+            WHERE t.id = r.transaction_id
+              AND l.file_id = CASE WHEN r.evidence ~ '^bill:[0-9]{{1,18}}$' THEN substr(r.evidence, 6)::bigint END))""",
     # a call that writes is written down before it leaves, a refund's under its own number and amount
     "I-21": """
         SELECT 'refund:' || r.id FROM {refunds} r
