@@ -7,6 +7,7 @@ CheckoutError
 ├── OrderExists     an unpaid order was made of this cart already
 ├── PricesMoved     the total is not the one that was shown
 ├── GoodsGone       some goods are sold out or withdrawn
+├── TooManyUnpaid   the program's unpaid orders hold as many goods as they may
 └── MoneyGoesBack   a parcel is not sent: all of its money is back, or a refund of it is asked for
 """
 
@@ -35,6 +36,9 @@ class OrderExists(CheckoutError):
     def __init__(self, order: "Order") -> None:
         super().__init__(order.number)
         self.order = order
+
+
+class TooManyUnpaid(CheckoutError): ...
 
 
 class MoneyGoesBack(CheckoutError): ...

@@ -9,7 +9,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from checkout.errors import CartEmpty, CartFull, CheckoutError, DetailsMissing, GoodsGone, OrderExists, PricesMoved
+from checkout.errors import (
+    CartEmpty,
+    CartFull,
+    CheckoutError,
+    DetailsMissing,
+    GoodsGone,
+    OrderExists,
+    PricesMoved,
+    TooManyUnpaid,
+)
 from checkout.forms import ContactForm
 from checkout.models import Cart, Variant
 from checkout.models.cart import MOST_OF_ONE
@@ -27,7 +36,7 @@ from payments.money import Money
 
 REFUSALS: dict[type[CheckoutError], str] = {
     CartEmpty: "cart_empty", CartFull: "cart_full", DetailsMissing: "details_missing", OrderExists: "order_exists",
-    PricesMoved: "prices_moved", GoodsGone: "goods_gone",
+    PricesMoved: "prices_moved", GoodsGone: "goods_gone", TooManyUnpaid: "too_many_unpaid",
 }  # fmt: skip
 
 

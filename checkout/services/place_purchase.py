@@ -4,15 +4,16 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from checkout.errors import CartEmpty, DetailsMissing, GoodsGone, OrderExists, PricesMoved
-from checkout.models import Cart, Delivery
+from checkout.errors import CartEmpty, DetailsMissing, GoodsGone, OrderExists, PricesMoved, TooManyUnpaid
+from checkout.models import Cart, Delivery, StockHold
 from checkout.models.catalogue import in_language
 from checkout.queries.carts import Contents, contents
 from checkout.services import stock
-from payments.models import IdempotencyRecord, Order, OutboxMessage, User
+from payments.models import ApiClient, IdempotencyRecord, Order, OutboxMessage, User
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.services.place_order import Line, place_order
@@ -27,8 +28,8 @@ def place_purchase(
 
     seen_total  what the page said; another total now is never charged
     client_id   the program that orders it for its buyer
-    Raises CartEmpty, DetailsMissing, OrderExists (unpaid, of this cart, another key), PricesMoved, GoodsGone;
-    OrderRefused where the sum is more than Alipay takes.
+    Raises CartEmpty, DetailsMissing, OrderExists (unpaid, of this cart, another key), PricesMoved, GoodsGone,
+    TooManyUnpaid (of that program); OrderRefused where the sum is more than Alipay takes.
     """
     caller = f"cart:{cart.pk}"
     earlier = _earlier(caller, key)
@@ -44,6 +45,8 @@ def place_purchase(
         details = draft(cart)
         now_in_it = contents(cart)
         _check(now_in_it, details, seen_total)
+        if client_id is not None:
+            _see_that_it_holds_few(client_id)
         order = place_order(
             lines=[
                 Line(title=item.variant.title, unit_price=item.price, quantity=item.quantity, sku=item.variant.sku)
@@ -98,6 +101,16 @@ def _check(wanted: Contents, details: dict[str, str], seen_total: Money) -> None
         raise GoodsGone([item.variant.pk for item in wanted.problems])
     if wanted.total != seen_total:
         raise PricesMoved
+
+
+def _see_that_it_holds_few(client_id: int) -> None:
+    """Behind one program stand any number of buyers, so no limit by address or account bounds what they hold unpaid."""
+    ApiClient.objects.select_for_update(no_key=True).get(pk=client_id)  # its orders are counted one after another
+    held = StockHold.objects.filter(
+        state=StockHold.State.HELD, order__client_id=client_id, order__state=Order.State.AWAITING_PAYMENT
+    )
+    if held.values("order").distinct().count() >= settings.API_MOST_HELD:
+        raise TooManyUnpaid
 
 
 def _title(wanted: Contents) -> str:

@@ -207,6 +207,7 @@ CONTENT_SECURITY_POLICY: dict[str, dict[str, list[str]]] = {
 # --- the API: docs/api.md -----------------------------------------------------------------------------------------
 API_MOST_PER_KEY = env.int("API_MOST_PER_KEY", default=600)  # requests a minute
 API_MOST_PER_ADDRESS = env.int("API_MOST_PER_ADDRESS", default=1200)
+API_MOST_HELD = env.int("API_MOST_HELD", default=200)  # unpaid orders of one program that hold goods
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_AUTHENTICATION_CLASSES": [],

@@ -44,6 +44,7 @@ CODES: dict[str, tuple[int, Any]] = {
     "prices_moved": (409, _("The total is another one now.")),
     "goods_gone": (409, _("Some goods are sold out or withdrawn.")),
     "order_exists": (409, _("An unpaid order was made of this cart already.")),
+    "too_many_unpaid": (409, _("As many unpaid orders of this program hold goods as may at a time.")),
     "cart_empty": (409, _("The cart is empty.")),
     "cart_full": (409, _("The cart takes no more lines.")),
     "details_missing": (409, _("Contact and address are missing.")),

@@ -10,7 +10,8 @@ from payments.models.api_client import Scope
 from payments.services.api_keys import add_client
 from tests.checkout.conftest import CONTACT
 from tests.conftest import make_merchant
-from tests.payments.api.conftest import Shop, code_of
+from tests.payments.api.conftest import ORDER, Shop, code_of
+from tests.payments.test_races import together
 
 
 @pytest.fixture
@@ -113,6 +114,29 @@ def test_what_a_cart_does_not_take_is_pointed_at(shop, cart, make_variant):
     assert {each["pointer"] for each in answer.json()["errors"]} == {"/mobile", "/email"}
     assert shop.put(f"{cart}/lines/LJ-50", {"quantity": 0}).json()["lines"] == []
     assert code_of(shop.get("carts/unknown")) == "not_found"
+
+
+def order_of_a_new_cart(shop, n):
+    cart = f"carts/{shop.post('carts', {}, key=f'cart-{n}').json()['token']}"
+    shop.put(f"{cart}/lines/LJ-50", {"quantity": 1}, key=f"line-{n}")
+    shop.put(f"{cart}/contact", CONTACT, key=f"contact-{n}")
+    return lambda: shop.post(f"{cart}/order", {"total_fen": 12800}, key=f"order-{n}")
+
+
+@pytest.mark.rows("C13")
+def test_a_program_holds_goods_for_so_many_unpaid_orders_however_many_come_at_once(shop, make_variant, settings):
+    settings.API_MOST_HELD = 3
+    make_variant("LJ-50", 12800, stock=50)
+
+    answers: list[Any] = together(*(order_of_a_new_cart(shop, n) for n in range(8)))
+
+    assert sorted(each.status_code for each in answers) == [201] * 3 + [409] * 5
+    assert {code_of(each) for each in answers if each.status_code == 409} == {"too_many_unpaid"}
+    assert (Stock.objects.get().held, Order.objects.count()) == (3, 3)
+    assert shop.post("orders", ORDER).status_code == 201, "what is no cart holds nothing"
+    placed = next(each.json()["number"] for each in answers if each.status_code == 201)
+    shop.post(f"orders/{placed}/cancel", {})
+    assert order_of_a_new_cart(shop, 8)().status_code == 201, "one has ended"
 
 
 def test_the_cart_of_an_account_is_nobodys_by_token(shop):

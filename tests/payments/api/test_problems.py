@@ -225,6 +225,7 @@ def test_codes_are_stable(db):
         "person_needed": 403, "fresh_factor_needed": 403, "same_person": 403, "not_found": 404, "method_not_allowed": 405,
         "not_acceptable": 406, "in_progress": 409, "not_payable": 409, "too_little_time": 409, "not_closed": 409,
         "already_decided": 409, "refund_refused": 409, "prices_moved": 409, "goods_gone": 409, "order_exists": 409,
+            "too_many_unpaid": 409,
         "cart_empty": 409, "cart_full": 409, "details_missing": 409, "day_not_closable": 409, "too_many_webhooks": 409,
         "changed_meanwhile": 412, "too_large": 413,
         "unsupported_media_type": 415, "key_reused": 422, "order_refused": 422,
