@@ -79,5 +79,10 @@ def sell(shop: Jiezhang, *, number: str, patience_s: float = 300) -> dict[str, A
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    sold = sell(Jiezhang(sys.argv[1], sys.argv[2]), number=uuid.uuid4().hex[:12])
+    try:
+        sold = sell(Jiezhang(sys.argv[1], sys.argv[2]), number=uuid.uuid4().hex[:12])
+    except (Refused, urllib.error.URLError) as no:
+        sys.exit(
+            f"{no}: nothing was sold" if isinstance(no, Refused) else f"nobody answers at {sys.argv[1]}: {no.reason}"
+        )
     sys.exit(0 if sold["state"] == "paid" else 1)

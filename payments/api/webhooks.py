@@ -1,4 +1,4 @@
-"""Webhooks: which systems are told, with which secret, and what was delivered. They hear of every order of the house."""
+"""Webhooks: which systems are told, with which secret, what was delivered. A program's are its own, and hear of its orders."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from payments.api.callers import Caller
 from payments.api.fields import Asked, Told
 from payments.api.once import answered_once
 from payments.api.pages import Pages
@@ -106,15 +107,23 @@ class DeliveryFilter(django_filters.FilterSet):  # type: ignore[misc]  # the pac
     kind = django_filters.ChoiceFilter(field_name="event__kind", choices=WebhookKind.choices)
 
 
-def found(number: str) -> WebhookEndpoint:
-    endpoint = WebhookEndpoint.objects.filter(pk=int(number)).first()
+def visible(caller: Caller) -> QuerySet[WebhookEndpoint]:
+    """All, for staff and programs that see all orders; else those that the program added."""
+    if Scope.ORDERS_ALL in caller.scopes or caller.client_id is None:
+        return WebhookEndpoint.objects.all()
+    return WebhookEndpoint.objects.filter(client=caller.client_id)
+
+
+def found(caller: Caller, number: str) -> WebhookEndpoint:
+    endpoint = visible(caller).filter(pk=int(number)).first()
     if endpoint is None:
         raise Problem("not_found")
     return endpoint
 
 
-def found_delivery(number: str) -> WebhookDelivery:
-    delivery = WebhookDelivery.objects.select_related("event").filter(pk=int(number)).first()
+def found_delivery(caller: Caller, number: str) -> WebhookDelivery:
+    sent = WebhookDelivery.objects.select_related("event").filter(endpoint__in=visible(caller))
+    delivery = sent.filter(pk=int(number)).first()
     if delivery is None:
         raise Problem("not_found")
     return delivery
@@ -122,11 +131,14 @@ def found_delivery(number: str) -> WebhookDelivery:
 
 class Webhooks(ApiView, GenericAPIView[WebhookEndpoint]):
     read, write = Scope.WEBHOOKS_READ, Scope.WEBHOOKS_WRITE
-    queryset = WebhookEndpoint.objects.all()
+    queryset = WebhookEndpoint.objects.all()  # for the description; who asks is known to get_queryset
     serializer_class = WebhookTold
     pagination_class = Pages
     filter_backends = (DjangoFilterBackend,)
     filterset_class = WebhookFilter
+
+    def get_queryset(self) -> QuerySet[WebhookEndpoint]:
+        return visible(self.caller)
 
     @extend_schema(operation_id="webhooks_list", tags=["webhooks"], responses=WebhookTold(many=True))
     def get(self, request: Request) -> Response:
@@ -140,7 +152,7 @@ class Webhooks(ApiView, GenericAPIView[WebhookEndpoint]):
         """Add an address. Its secret is in this answer and in no other."""
         asked = WebhookAsked.read(request.data)
         with _refusals():
-            endpoint = webhooks.add_endpoint(**asked, actor=self.caller.name)
+            endpoint = webhooks.add_endpoint(**asked, actor=self.caller.name, client_id=self.caller.client_id)
         endpoint.refresh_from_db()
         address = reverse("api:webhook", args=[endpoint.pk])
         return Response(NewWebhookTold(endpoint).data, status=201, headers={"Location": address})
@@ -152,19 +164,19 @@ class OneWebhook(ApiView):
 
     @extend_schema(operation_id="webhook_get", tags=["webhooks"], responses=WebhookTold)
     def get(self, request: Request, number: str) -> Response:
-        return Response(WebhookTold(found(number)).data)
+        return Response(WebhookTold(found(self.caller, number)).data)
 
     @extend_schema(operation_id="webhook_change", tags=["webhooks"], request=WebhookChanged, responses=WebhookTold)
     @answered_once(in_one_commit=True)
     def patch(self, request: Request, number: str) -> Response:
         """Change what is named, or switch it off. What waits for it waits until it is told again."""
         asked = WebhookChanged.read(request.data)
-        endpoint = WebhookEndpoint.objects.locked(found(number).pk)
+        endpoint = WebhookEndpoint.objects.locked(found(self.caller, number).pk)
         self.see_that_it_is(lambda: WebhookTold(endpoint).data)
         known = {name: getattr(endpoint, name) for name in ("url", "kinds", "description", "active")}
         with _refusals():
             webhooks.change_endpoint(endpoint, **{**known, **asked}, actor=self.caller.name)
-        return Response(WebhookTold(found(number)).data)
+        return Response(WebhookTold(found(self.caller, number)).data)
 
 
 class RotateSecret(ApiView):
@@ -174,7 +186,7 @@ class RotateSecret(ApiView):
     @answered_once(in_one_commit=True)
     def post(self, request: Request, number: str) -> Response:
         """A new secret, in this answer and in no other. For a day the one before signs too."""
-        return Response({"secret": webhooks.rotate_secret(found(number), actor=self.caller.name)})
+        return Response({"secret": webhooks.rotate_secret(found(self.caller, number), actor=self.caller.name)})
 
 
 class TestWebhook(ApiView):
@@ -184,7 +196,7 @@ class TestWebhook(ApiView):
     @answered_once(in_one_commit=True)
     def post(self, request: Request, number: str) -> Response:
         """Send a test event to it alone; what comes of it stands among its deliveries."""
-        endpoint = found(number)
+        endpoint = found(self.caller, number)
         webhooks.send_test(endpoint, actor=self.caller.name)
         return Response(WebhookTold(endpoint).data, status=202)
 
@@ -198,7 +210,9 @@ class Deliveries(ApiView, GenericAPIView[WebhookDelivery]):
     filterset_class = DeliveryFilter
 
     def get_queryset(self) -> QuerySet[WebhookDelivery]:
-        return WebhookDelivery.objects.filter(endpoint=found(self.kwargs["number"])).select_related("event")
+        return WebhookDelivery.objects.filter(endpoint=found(self.caller, self.kwargs["number"])).select_related(
+            "event"
+        )
 
     @extend_schema(operation_id="deliveries_list", tags=["webhooks"], responses=DeliveryTold(many=True))
     def get(self, request: Request, number: str) -> Response:
@@ -213,7 +227,7 @@ class OneDelivery(ApiView):
     @extend_schema(operation_id="delivery_get", tags=["webhooks"], responses=OneDeliveryTold)
     def get(self, request: Request, number: str) -> Response:
         """One delivery with what it carries and every try."""
-        return Response(OneDeliveryTold(found_delivery(number)).data)
+        return Response(OneDeliveryTold(found_delivery(self.caller, number)).data)
 
 
 class ReplayDelivery(ApiView):
@@ -223,8 +237,8 @@ class ReplayDelivery(ApiView):
     @answered_once(in_one_commit=True)
     def post(self, request: Request, number: str) -> Response:
         """Send it again under the same id, whatever became of it: three days of tries begin anew."""
-        webhooks.send_again([found_delivery(number)], actor=self.caller.name)
-        return Response(DeliveryTold(found_delivery(number)).data, status=202)
+        webhooks.send_again([found_delivery(self.caller, number)], actor=self.caller.name)
+        return Response(DeliveryTold(found_delivery(self.caller, number)).data, status=202)
 
 
 @contextmanager

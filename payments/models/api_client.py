@@ -29,8 +29,8 @@ class Scope(models.TextChoices):
     LEDGER_READ = "ledger:read", _("see the ledger")
     CASES_READ = "cases:read", _("see cases")
     BILLS_READ = "bills:read", _("see bill days and what differs")
-    WEBHOOKS_READ = "webhooks:read", _("see webhooks and what was delivered")
-    WEBHOOKS_WRITE = "webhooks:write", _("add and change webhooks, which hear of every order")
+    WEBHOOKS_READ = "webhooks:read", _("see its own webhooks and what was delivered")
+    WEBHOOKS_WRITE = "webhooks:write", _("add and change webhooks, and send again")
 
 
 class ApiClient(models.Model):

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from payments.fields import SealedField, internal, secret
+from payments.models.api_client import ApiClient, Scope
 from payments.models.checks import check
 
 SECRET_BYTES = 32  # the Standard Webhooks specification asks for 24 to 64
@@ -39,11 +40,26 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
         """It, for a change, until the commit."""
         return self.select_for_update(no_key=True).get(pk=pk)
 
+    def that_hear(self, kind: "WebhookKind", *, client_id: int | None) -> "WebhookEndpointQuerySet":
+        """Those that are told about this: the house's own, a program's about its own orders, or about all with that scope.
+
+        client_id  the program whose order it is about; None for what is nobody's or the house's
+        """
+        sees_all = Q(client=None) | Q(client__scopes__contains=[Scope.ORDERS_ALL])
+        its_own = Q(client=client_id) if client_id else Q()
+        return self.filter(Q(kinds__contains=[kind]) | Q(kinds=[]), sees_all | its_own, active=True)
+
 
 class WebhookEndpoint(models.Model):
     """An address of the shop's own systems, what it wants to hear, and the secret that proves it is us."""
 
     url = internal(models.CharField(_("address"), max_length=500))
+    # the program that added it; None: the house's own
+    client = internal(
+        models.ForeignKey(
+            ApiClient, models.PROTECT, null=True, blank=True, verbose_name=_("API client"), editable=False
+        )
+    )
     description = internal(models.CharField(_("description"), max_length=100, blank=True))
     kinds = internal(
         ArrayField(models.CharField(max_length=30, choices=WebhookKind), verbose_name=_("tells about"), default=list)

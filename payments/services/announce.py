@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from payments.models import (
     BillDay,
@@ -25,31 +25,44 @@ NAMES = {"money.surplus": WebhookKind.PAYMENT_SURPLUS, "attempt.in_doubt": Webho
 def hear(message: dict[str, Any]) -> None:
     """A follow-up of the outbox. The event's data are the records as they stand now; a second hearing changes nothing."""
     kind = WebhookKind(NAMES.get(message["topic"], message["topic"]))
-    if not _listeners(kind).exists():
+    if not WebhookEndpoint.objects.filter(active=True).exists():
         return
     data: dict[str, Any] = {}
+    client_id = None
     if message.get("order_id"):
-        data["order"] = order_data(Order.objects.select_related("paid_by").get(pk=message["order_id"]))
+        order = Order.objects.select_related("paid_by").get(pk=message["order_id"])
+        data["order"], client_id = order_data(order), order.client_id
     if message.get("transaction_id"):
         data["payment"] = payment_data(Transaction.objects.get(pk=message["transaction_id"]))
     if message.get("refund_id"):
         data["refund"] = refund_data(Refund.objects.select_related("transaction").get(pk=message["refund_id"]))
-    announce(kind, message["dedupe_key"], data)
+    announce(kind, message["dedupe_key"], data, client_id=client_id)
 
 
-def announce(kind: WebhookKind, once_per: str, data: dict[str, Any], *, only: WebhookEndpoint | None = None) -> None:
+def announce(
+    kind: WebhookKind,
+    once_per: str,
+    data: dict[str, Any],
+    *,
+    only: WebhookEndpoint | None = None,
+    client_id: int | None = None,
+) -> None:
     """Make the event and its deliveries in one commit, unless there is an event under this key already.
 
-    only  for one endpoint alone, whatever it listens to
+    only       for one endpoint alone, whatever it listens to
+    client_id  the program whose order it is about: its endpoints hear of it too. Without listeners there is no event
     """
+    wanted = WebhookEndpoint.objects
+    listeners = wanted.filter(pk=only.pk) if only else wanted.that_hear(kind, client_id=client_id)
+    if not listeners.exists():
+        return
     with transaction.atomic():
         event = WebhookEvent(kind=kind, dedupe_key=f"{kind}:{once_per}", data=data)
         WebhookEvent.objects.bulk_create([event], ignore_conflicts=True)
         if not WebhookEvent.objects.filter(pk=event.pk).exists():
             return  # made before
-        listeners = WebhookEndpoint.objects.filter(pk=only.pk) if only else _listeners(kind)
         # in order of their keys, so that two events never wait for each other
-        for endpoint in listeners.order_by("pk").select_for_update(no_key=True):
+        for endpoint in listeners.order_by("pk").select_for_update(no_key=True, of=("self",)):
             WebhookEndpoint.objects.filter(pk=endpoint.pk).update(last_sequence=F("last_sequence") + 1)
             WebhookDelivery.objects.create(endpoint=endpoint, event=event, sequence=endpoint.last_sequence + 1)
 
@@ -60,8 +73,7 @@ def announce_cases(*, limit: int) -> int:
         fresh = Case.objects.filter(announced_at=None).order_by("pk").select_for_update(skip_locked=True, no_key=True)
         cases = list(fresh[:limit])
         for case in cases:
-            if _listeners(WebhookKind.CASE_OPENED).exists():
-                announce(WebhookKind.CASE_OPENED, str(case.pk), {"case": case_data(case)})
+            announce(WebhookKind.CASE_OPENED, str(case.pk), {"case": case_data(case)})
         Case.objects.filter(pk__in=[case.pk for case in cases]).update(announced_at=database_now())
     return len(cases)
 
@@ -83,8 +95,7 @@ def _announce_bill_day(day: BillDay) -> None:
     if day.state == BillDay.State.CLOSED:
         kinds[WebhookKind.BILL_DAY_CLOSED] = f"{day.pk}"
     for kind, once_per in kinds.items():
-        if _listeners(kind).exists():
-            announce(kind, once_per, {"bill_day": bill_day_data(day)})
+        announce(kind, once_per, {"bill_day": bill_day_data(day)})
 
 
 def order_data(order: Order) -> dict[str, Any]:
@@ -122,7 +133,3 @@ def bill_day_data(day: BillDay) -> dict[str, Any]:
         "content": day.content, "currency": "CNY", "ours_fen": day.ours_fen, "theirs_fen": day.theirs_fen,
         "difference_fen": day.difference_fen, "differences": day.differences.count(),
     }  # fmt: skip
-
-
-def _listeners(kind: WebhookKind) -> Any:
-    return WebhookEndpoint.objects.filter(Q(kinds__contains=[kind]) | Q(kinds=[]), active=True)

@@ -18,14 +18,19 @@ MOST_ACTIVE = 20  # each event costs a delivery for every one
 
 
 @transaction.atomic
-def add_endpoint(*, url: str, kinds: Iterable[str], description: str, actor: str) -> WebhookEndpoint:
+def add_endpoint(
+    *, url: str, kinds: Iterable[str], description: str, actor: str, client_id: int | None = None
+) -> WebhookEndpoint:
     """One more address that is told; its secret is in it, to be shown once. No kinds: everything.
 
+    client_id  the program it belongs to: it hears of that program's orders alone, unless the program may see all
     Raises LinkRefused where the address is none of the open internet, TooManyWebhooks.
     """
     check_address(url)
     _leave_room()
-    endpoint = WebhookEndpoint(url=url, kinds=sorted(set(kinds)), description=description, signing_secret=new_secret())
+    endpoint = WebhookEndpoint(
+        url=url, kinds=sorted(set(kinds)), description=description, signing_secret=new_secret(), client_id=client_id
+    )
     endpoint.save()
     AuditEvent.objects.add(endpoint, "webhook_added", actor=actor, address=url)
     return endpoint

@@ -51,7 +51,9 @@ def places(shop, paid, receiver, request) -> dict[str, str]:  # noqa: F811
     )
     Stock.objects.create(variant=Variant.objects.create(product=product, sku="LJ-50", price_fen=1), on_hand=9)
     cart = shop.post("carts", {}).json()["token"]
-    send_test(add_endpoint(url=receiver.url, kinds=[], description="", actor="staff:1"), actor="staff:1")
+    send_test(
+        add_endpoint(url=receiver.url, kinds=[], description="", actor="api:1", client_id=shop.client.pk), actor="api:1"
+    )
     delivery = WebhookDelivery.objects.get()
     account, now = Order.objects.get(number=paid).account, database_now()
     day = BillDay.objects.create(account=account, day=now.date() - timedelta(days=9))

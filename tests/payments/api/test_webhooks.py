@@ -2,10 +2,12 @@
 
 import pytest
 
-from payments.models import AuditEvent, WebhookDelivery, WebhookEndpoint
+from payments.models import AuditEvent, Case, Order, WebhookDelivery, WebhookEndpoint
+from payments.models.api_client import Scope
+from payments.services.announce import announce_cases, hear
 from payments.services.deliver_webhooks import deliver_webhooks
 from payments.services.webhooks import MOST_ACTIVE, add_endpoint
-from tests.payments.api.conftest import code_of
+from tests.payments.api.conftest import ORDER, code_of
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +73,8 @@ def test_an_address_inside_is_refused(shop, settings, body, pointer):
     assert WebhookEndpoint.objects.count() == 0
 
 
-def test_so_many_are_told_and_no_more(shop, receiver):
+def test_so_many_are_told_and_no_more(connect, receiver):
+    shop = connect("books", *Scope.values)
     for _ in range(MOST_ACTIVE):
         add_endpoint(url=receiver.url, kinds=[], description="", actor="staff:1")
     assert code_of(shop.post("webhooks", {"url": receiver.url})) == "too_many_webhooks"
@@ -111,3 +114,53 @@ def test_what_is_not_there_is_not_there(shop, added):
     for path in ("webhooks/999/rotate", "webhooks/999/test", "deliveries/999/replay"):
         assert code_of(shop.post(path, {})) == "not_found", path
     assert WebhookDelivery.objects.count() == 0
+
+
+# --- whose they are -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def all_seeing(connect):
+    return connect("books", *Scope.values)
+
+
+def test_a_program_lists_changes_and_replays_its_own_webhooks_and_knows_of_no_other(
+    shop, connect, all_seeing, added, receiver
+):
+    other = connect("other")
+    house = add_endpoint(url=receiver.url, kinds=[], description="", actor="staff:1")
+    shop.post(f"{added}/test", {})
+    delivery = f"deliveries/{WebhookDelivery.objects.get().pk}"
+    reads = [added, f"{added}/deliveries", delivery]
+    writes = [f"{added}/rotate", f"{added}/test", f"{delivery}/replay"]
+
+    assert [code_of(other.get(path)) for path in reads] == ["not_found"] * 3
+    assert [code_of(other.post(path, {})) for path in writes] == ["not_found"] * 3
+    assert code_of(other.patch(added, {"active": False}, HTTP_IF_MATCH="*")) == "not_found"
+    assert code_of(shop.get(f"webhooks/{house.pk}")) == "not_found"
+    listed = [[each["id"] for each in who.get("webhooks").json()["items"]] for who in (other, shop, all_seeing)]
+    assert listed == [[], [house.pk - 1], [house.pk, house.pk - 1]]
+    assert [shop.get(path).status_code for path in reads] == [200] * 3
+    assert [shop.post(path, {}).status_code for path in writes] == [200, 202, 202]
+    assert [all_seeing.get(path).status_code for path in reads] == [200] * 3
+
+
+def test_a_programs_webhook_hears_of_its_own_orders_alone(shop, connect, all_seeing, receiver, merchant):
+    other = connect("other")
+    heard = {
+        who: who.post("webhooks", {"url": receiver.url}).json()["id"] for who in (shop, other, all_seeing)
+    }  # fmt: skip
+    house = add_endpoint(url=receiver.url, kinds=[], description="", actor="staff:1").pk
+
+    def listeners():
+        told = set(WebhookDelivery.objects.values_list("endpoint_id", flat=True))
+        WebhookDelivery.objects.all().delete()
+        return told
+
+    for who in (shop, other):
+        order = Order.objects.get(number=who.post("orders", ORDER).json()["number"])
+        hear({"topic": "order.closed", "order_id": order.pk, "dedupe_key": f"order.closed:{order.pk}"})
+        assert listeners() == {heard[who], heard[all_seeing], house}
+    Case.objects.open_once(Case.Kind.REFUSED_CALL, "x", evidence="order:1", number="x")
+    announce_cases(limit=9)
+    assert listeners() == {heard[all_seeing], house}, "a case may be about anybody's order"
