@@ -1,7 +1,5 @@
 """Read-only lists of transactions, calls, messages and the audit trail."""
 
-from collections import Counter
-
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
@@ -26,7 +24,7 @@ from payments.queries.record_words import (
     purpose_words,
     subject_words,
 )
-from payments.services.replay_notices import replay
+from payments.services.replay_notices import replay_each
 
 RECORDS = {kind: words for kind, words in SUBJECTS.items() if kind in apps.get_app_config("payments").models}
 
@@ -86,7 +84,7 @@ class InboundMessageAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Hear again: what was applied before changes nothing"), permissions=["replay"])
     def hear_again(self, request: HttpRequest, messages: models.QuerySet[InboundMessage]) -> None:
-        counts = Counter(str(replay(message) or "still refused") for message in messages.order_by("pk"))
+        counts = replay_each(messages.order_by("pk"))
         told = ", ".join(f"{outcome} {count}" for outcome, count in counts.most_common())
         self.message_user(
             request, _("%(count)d messages heard again: %(outcomes)s") % {"count": counts.total(), "outcomes": told}

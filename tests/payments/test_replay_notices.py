@@ -26,9 +26,11 @@ from payments.models import (
     User,
 )
 from payments.models.clock import database_now
+from payments.queries.invariants import check_invariants
+from payments.services import receive_notice as receiving
 from payments.services.receive_notice import receive_notice
-from payments.services.replay_notices import replay
-from payments.services.settle import Settled
+from payments.services.replay_notices import replay, replay_each
+from payments.services.settle import Settled, settle
 from tests.conftest import enter
 
 
@@ -98,10 +100,39 @@ def test_a_genuine_message_refused_for_want_of_its_key_is_heard_once_the_key_is_
     assert replay(refused) == Settled.PAYS_ORDER
     refused.refresh_from_db()
     assert (replay(refused), refused.verdict) == (Settled.BEFORE, "duplicate")
+    assert not [each for each in check_invariants() if each.hits]
 
     order.refresh_from_db()
     assert order.state == Order.State.PAID
     assert Transfer.objects.count() == 1
+
+
+def test_a_message_that_a_fault_of_ours_stopped_is_heard_once_the_fault_is_mended(says, order, unsettled, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(receiving, "facts_of", lambda notice: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            receive_notice(says.notice(unsettled))
+        with pytest.raises(CommandError, match="1 were stopped"):
+            call_command("replay_notices", stdout=io.StringIO(), stderr=io.StringIO())
+    crashed = InboundMessage.objects.get()
+    assert crashed.verdict == "crashed"
+
+    assert (replay(crashed), replay(crashed)) == (Settled.PAYS_ORDER, Settled.BEFORE)
+
+    assert sorted(InboundMessage.objects.values_list("verdict", flat=True)) == ["duplicate", "pays_order"]
+    assert not [each for each in check_invariants() if each.hits]
+
+
+def test_one_message_that_breaks_keeps_no_other_from_being_heard(messages, monkeypatch):
+    def breaks_on_one(facts, **more):
+        assert facts[0].out_trade_no != "STRAY1"
+        return settle(facts, **more)
+
+    monkeypatch.setattr(receiving, "settle", breaks_on_one)
+
+    counts = replay_each(messages)
+
+    assert (counts["broke"], counts.total()) == (1, len(messages))
 
 
 def test_the_command_counts_and_narrows(messages):

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.timezone import is_aware, make_aware
 
 from payments.models import InboundMessage
-from payments.services.replay_notices import replay
+from payments.services.replay_notices import replay_each
 
 BATCH = 500
 
@@ -37,16 +37,18 @@ class Command(BaseCommand):
         counts: Counter[str] = Counter()
         last = 0
         while batch := list(wanted.filter(pk__gt=last).order_by("pk")[:BATCH]):
-            counts.update(str(replay(message) or "still refused") for message in batch)
+            counts += replay_each(batch)
             last = batch[-1].pk
             if not options["json"]:
                 self.stderr.write(f"{counts.total()} heard again")
         if options["json"]:
             self.stdout.write(json.dumps(counts))
-            return
-        for outcome, count in counts.most_common():
-            self.stdout.write(f"{outcome} {count}")
-        self.stdout.write(f"replay_notices: {counts.total()} heard again")
+        else:
+            for outcome, count in counts.most_common():
+                self.stdout.write(f"{outcome} {count}")
+            self.stdout.write(f"replay_notices: {counts.total()} heard again")
+        if counts["broke"]:
+            raise CommandError(f"{counts['broke']} were stopped by a fault of ours: see replay_broke in the log")
 
 
 def _moment(text: str) -> datetime:

@@ -4,7 +4,8 @@ RULES: dict[str, str] = {
     "I-26": """
         SELECT 'message:' || m.id FROM {messages} m
         WHERE kind = 'notice' AND ((verdict = 'unjudged' AND last_at < now() - interval '15 minutes')
-           OR (fingerprint IS NULL) <> (verdict IN ('refused', 'crashed')) OR deliveries < 1)
+           OR deliveries < 1 OR CASE WHEN fingerprint IS NULL THEN verdict NOT IN ('refused', 'crashed', 'duplicate')
+                                     ELSE verdict IN ('refused', 'crashed') END)
         UNION
         SELECT 'message:' || m.id FROM {messages} m
         JOIN payments_inboundmessage other ON other.fingerprint = m.fingerprint AND other.id <> m.id""",
