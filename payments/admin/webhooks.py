@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_value
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -104,6 +104,7 @@ class WebhookEndpointAdmin(admin.ModelAdmin[WebhookEndpoint]):
 
 class TryInline(admin.TabularInline[WebhookTry, WebhookDelivery]):
     model = WebhookTry
+    template = "admin/payments/_tries.html"
     fields = readonly_fields = ("at", "status", "took_ms", "error", "answer")
     extra, can_delete, ordering = 0, False, ("pk",)
 
@@ -127,6 +128,9 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     readonly_fields = ("kind", "message_id", "sent", "next_try")
     inlines = (TryInline,)
     actions = ("send_again",)
+
+    def named(self, word: str) -> list[Q]:
+        return [Q(event__dedupe_key=word)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
         return super().get_queryset(request).prefetch_related("tries")
