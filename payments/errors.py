@@ -11,7 +11,7 @@ PaymentsError
 ├── KeyRefused           not an API key in force, or not from this address: nothing is told about which
 ├── PasskeyRefused       not a passkey of ours, or not for this ceremony: nobody is signed in by it
 ├── CaseRefused          a rule of ours about cases says no: nothing happened, tell the person why
-│   └── CaseOver, MoneyLeft
+│   └── CaseOver, MoneyLeft, BillGap
 ├── RefundRefused        more than is left, unpaid, no longer refundable, or approved by its requester: nothing happened
 │   └── NotAllowed, SamePerson, StaleFactor, NotWaiting, RefundableMoved, TooMany, NothingFound, FirstInDoubt
 └── AlipayError
@@ -121,6 +121,14 @@ class MoneyLeft(CaseRefused):
 
     def __init__(self, fen: int) -> None:
         super().__init__(f"{fen} fen are still in money in cases")
+        self.fen = fen
+
+
+class BillGap(CaseRefused):
+    """A bill has `fen` more than is booked, below zero less: only what books or writes it off ends the case."""
+
+    def __init__(self, fen: int) -> None:
+        super().__init__(f"the bill differs from the books by {fen} fen")
         self.fen = fen
 
 

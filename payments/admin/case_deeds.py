@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from payments.admin.case_forms import NoteForm, OwnerForm, RefundPartForm
-from payments.errors import CaseRefused, MoneyLeft, RefundableMoved, RefundRefused, SamePerson
+from payments.errors import BillGap, CaseRefused, MoneyLeft, RefundableMoved, RefundRefused, SamePerson
 from payments.models import Case, User
 from payments.money import Money
 from payments.queries.case_story import CaseStory, story
@@ -125,7 +125,7 @@ def offered(request: HttpRequest, case: Case, what: str, seen: CaseStory) -> boo
     is_open, asked = case.state in Case.UNENDED, case.write_off_requester_id is not None
     sense = {
         "take": is_open and case.owner_id != request.user.pk, "release": is_open and case.owner_id is not None,
-        "assign": is_open, "note": True, "resolve": is_open and not seen.in_cases.fen,
+        "assign": is_open, "note": True, "resolve": is_open and not seen.to_write_off.fen,
         "ask": is_open and (seen.can_be_asked or (bool(case.facts.get("out_request_no")) and seen.attempt is not None)),
         "book": is_open and seen.can_pay_its_order, "refund": is_open and bool(seen.refundable.fen),
         "ask-write-off": is_open and not asked, "refuse-write-off": is_open and asked,
@@ -140,6 +140,10 @@ def why_not(refused: Exception) -> str:
             return gettext(
                 "{amount} of it belongs to nobody yet: refund it, book it or have it written off; then resolve the case."
             ).format(amount=Money(fen))
+        case BillGap(fen=fen):
+            return gettext(
+                "The bill differs from our books by {amount}: have it booked or written off; a note alone ends nothing."
+            ).format(amount=Money(abs(fen)))
         case RefundableMoved(now_fen=fen):
             return gettext("Somebody refunded meanwhile: now {amount} is refundable. Nothing was done.").format(
                 amount=Money(fen)

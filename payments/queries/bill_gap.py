@@ -2,8 +2,8 @@
 
 from payments.models import Case, Difference, Refund, Transaction
 
-# That a line stands twice is a fault of the bill: no money moved.
-SAYS_NOTHING_OF_MONEY = (Case.Kind.BILL_DUPLICATE,)
+# That a line stands twice is a fault of the bill, and what stands on another day is booked: no money moved.
+SAYS_NOTHING_OF_MONEY = (Case.Kind.BILL_DUPLICATE, Case.Kind.BILL_DAY)
 
 
 def in_bill_fen(case: Case) -> int:

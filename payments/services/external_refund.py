@@ -40,7 +40,7 @@ def discover(message: dict[str, Any]) -> None:
         if heard[attempt.pk] is None or attempt.state in Transaction.UNSETTLED:
             raise NoAnswer("a refund of a payment that Alipay has not told of")
     if attempt.state == Transaction.State.PAID and not attempt.refunds.known_as(number).exists():
-        result = ask_about_refund(attempt, number)
+        result = ask_about_refund(attempt, number, total_fen=message["total_fen"])
         if isinstance(result, Unknown):
             raise NoAnswer(result.why)
     if message["total_fen"] is not None:
@@ -49,10 +49,15 @@ def discover(message: dict[str, Any]) -> None:
         _open_case(attempt, None, message["evidence"], out_request_no=number)
 
 
-def record_external_refund(attempt: Transaction, number: str, amount: Money, *, actor: str, evidence: str) -> bool:
+def record_external_refund(
+    attempt: Transaction, number: str, amount: Money, *, actor: str, evidence: str, total_fen: int | None = None
+) -> bool:
     """Book a refund that was made elsewhere, once per number. True for the one who did it.
 
-    One that a bill told of first, without a number, gets its number now and is not booked again.
+    One that a bill told of first, without a number, gets its number now and is not booked again. Nor is one that the bill
+    calls otherwise, when all that went back by Alipay's word is booked already.
+
+    total_fen  all that went back on the trade so far, where the message that spoke of it says so
     Reservations that no longer fit beside it are withdrawn, newest first, where they have not left yet; what still does
     not fit is a case.
     """
@@ -60,9 +65,9 @@ def record_external_refund(attempt: Transaction, number: str, amount: Money, *, 
         order = lock(attempt)
         if attempt.refunds.known_as(number).exists():
             return False
-        nameless = made_elsewhere(attempt, amount).filter(out_request_no__startswith="bill-").first()
-        if nameless is not None:
-            return name(nameless, number, actor=actor, evidence=evidence)
+        told = _told_by_bill(attempt, amount, total_fen)
+        if told is not None:
+            return name(told, number, actor=actor, evidence=evidence)
         return record(attempt, order, number, amount, actor=actor, evidence=evidence)
 
 
@@ -76,6 +81,16 @@ def compare_total(attempt: Transaction, total_fen: int, *, evidence: str) -> Non
     missing = total_fen - attempt.refunded_fen - under_way
     if missing > 0:
         _open_case(attempt, missing, evidence, total_fen=total_fen)
+
+
+def _told_by_bill(attempt: Transaction, amount: Money, total_fen: int | None) -> Refund | None:
+    """The refund that a bill told of and that this must be: one without a number, or any when nothing is left to book."""
+    told = made_elsewhere(attempt, amount).filter(evidence__startswith="bill:")
+    nameless = told.filter(out_request_no__startswith="bill-").first()
+    if nameless is not None or total_fen is None:
+        return nameless
+    attempt.refresh_from_db(fields=["refunded_fen"])
+    return told.first() if total_fen <= attempt.refunded_fen else None
 
 
 def made_elsewhere(attempt: Transaction, amount: Money) -> RefundQuerySet:
@@ -106,13 +121,18 @@ def record(attempt: Transaction, order: Order | None, number: str, amount: Money
     return True
 
 
-def ask_about_refund(attempt: Transaction, number: str) -> Result:
-    """Ask Alipay about a refund of this number, and book it where we don't know it. Done(None): it knows none."""
+def ask_about_refund(attempt: Transaction, number: str, *, total_fen: int | None = None) -> Result:
+    """Ask Alipay about a refund of this number, and book it where we don't know it. Done(None): it knows none.
+
+    total_fen  as `record_external_refund` takes it
+    """
     call_id = uuid.uuid4()
 
     def finish(result: Result) -> Result:
         if isinstance(result, Done) and result.answer is not None and result.answer.amount is not None:
-            record_external_refund(attempt, number, result.answer.amount, actor=ACTOR, evidence=f"call:{call_id}")
+            record_external_refund(
+                attempt, number, result.answer.amount, actor=ACTOR, evidence=f"call:{call_id}", total_fen=total_fen
+            )
         return result
 
     return gateway.call(

@@ -1,7 +1,8 @@
 """People work on cases: take, hand over, note, end with a note; write off with a second person; say what is overdue.
 
 A case about money that still lies in money in cases can't simply be called resolved: the money goes back to the buyer, pays
-its order, or is written off, which takes two people.
+its order, or is written off, which takes two people. Neither can one about money that a bill has more or less than our
+books: it ends when that is booked, or found in another bill, or written off.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,11 @@ import structlog
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 
-from payments.errors import CaseOver, CaseRefused, MoneyLeft, NotAllowed, SamePerson, StaleFactor
+from payments.errors import BillGap, CaseOver, CaseRefused, MoneyLeft, NotAllowed, SamePerson, StaleFactor
 from payments.models import Account, Case, CaseEvent, Refund, Transaction, Transfer, User
 from payments.models.clock import database_now
 from payments.models.ledger import in_cases_fen
+from payments.queries.bill_gap import in_bill_fen
 from payments.queries.case_story import attempt_of
 from payments.services import second_factor
 from payments.services.books.correct import correct
@@ -48,7 +50,7 @@ def note(case: Case, text: str, *, person: User) -> None:
 
 
 def resolve(case: Case, text: str, *, person: User) -> None:
-    """End it. Raises NotAllowed, CaseRefused (no note), MoneyLeft (decide about the money first), CaseOver."""
+    """End it. Raises NotAllowed, CaseRefused (no note), MoneyLeft or BillGap (decide about the money first), CaseOver."""
     _must(person, WORK)
     said = _said(text)
     with transaction.atomic():
@@ -58,6 +60,9 @@ def resolve(case: Case, text: str, *, person: User) -> None:
             left = in_cases_fen(attempt.pk)
             if left > 0:
                 raise MoneyLeft(left)
+        gap = in_bill_fen(case)
+        if gap:
+            raise BillGap(gap)
         if not Case.objects.mark_resolved(case, actor=_actor(person), note=said):
             raise CaseOver("the case is over already")
 

@@ -21,6 +21,7 @@ from payments.money import Money
 from payments.queries.invariants import check_invariants
 from payments.sandbox.notices import signed_notice
 from payments.services import send_refunds
+from payments.services.external_refund import record_external_refund
 from payments.services.receive_notice import receive_notice
 from payments.services.refund import request_refund
 from payments.services.relay_outbox import relay_outbox
@@ -93,6 +94,21 @@ def test_a_refund_made_in_the_console_is_discovered_and_booked_once(paid, twin):
     assert Order.objects.get().state == Order.State.PARTLY_REFUNDED
     assert kinds() == []
     assert all_hold()
+
+
+@pytest.mark.rows("I-31")
+def test_what_a_bill_told_of_under_another_number_is_booked_once_when_the_notice_comes(paid, twin):
+    assert record_external_refund(paid, "X", Money(3000), actor="bill", evidence="bill:1")
+    console_refund(twin, paid, "30.00", "Y")
+
+    hear_all(twin)
+    hear_all(twin)
+
+    assert list(Refund.objects.values_list("out_request_no", "other_no")) == [("X", "Y")]
+    assert (counters(paid), kinds()) == ((3000, 0), [])
+    console_refund(twin, paid, "30.00", "Z")
+    hear_all(twin)
+    assert (Refund.objects.count(), counters(paid)) == (2, (6000, 0)), "a second one of the same amount is another"
 
 
 def test_the_notice_alone_books_nothing(paid, twin):

@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Extract
 
 from payments.alipay.clock import BEIJING
-from payments.errors import MalformedBill
+from payments.errors import BillGap, MalformedBill
 from payments.models import (
     Account,
     BillDay,
@@ -377,6 +377,24 @@ def test_the_bill_tells_first_and_without_a_number_and_alipay_s_answer_names_tha
     assert record_external_refund(paid, "Z", Money(1000), actor="refunds", evidence="call:3"), "that is another one"
 
 
+@pytest.mark.rows("I-31")
+@pytest.mark.parametrize(("total", "is_another"), [(1000, False), (2000, True), (None, True)])
+def test_the_bill_tells_first_under_another_number_and_alipay_s_total_says_whether_it_is_the_same(
+    books, total: int | None, is_another: bool
+):
+    paid = books.pay()
+    elsewhere(books, paid, 1000, "X")
+    books.compare()
+
+    for _ in range(2):
+        record_external_refund(paid, "Y", Money(1000), actor="refunds", evidence=told(paid), total_fen=total)
+
+    assert refunds() == ([("X", "", 1000), ("Y", "", 1000)] if is_another else [("X", "Y", 1000)])
+    paid.refresh_from_db()
+    assert paid.refunded_fen == (2000 if is_another else 1000)
+    assert reconcile_day(BillDay.objects.get()).ours_fen == (6880 if is_another else 7880)
+
+
 @pytest.mark.rows("F58", "I-31")
 def test_refunds_without_a_number_on_two_days_are_two_and_each_is_in_its_own_day_s_bill(books):
     books.since -= timedelta(days=1)
@@ -652,13 +670,36 @@ def test_what_is_written_off_brings_the_ledger_to_the_bill(
     settle_waiting(day.account_id)
     before = at_alipay_fen()
     case = Case.objects.open().get(kind=kind)
+    with pytest.raises(BillGap) as gap:
+        work_cases.resolve(case, "never mind", person=member("support"))
 
-    assert written_off(case) == legs[2]
+    assert (abs(gap.value.fen), written_off(case)) == (legs[2], legs[2])
 
     assert corrections() == [legs]
     assert at_alipay_fen() - before == (legs[2] if legs[0] == "alipay_receivable" else -legs[2])
     assert trial_balance().proves
     assert holds()
+
+
+@pytest.mark.rows("I-33")
+def test_a_case_about_money_in_a_bill_that_ended_without_a_transfer_is_found_by_the_check_of_the_books(books):
+    books.change(books.of(books.pay()), fen=8881)
+    books.compare()
+    case = Case.objects.open().get(kind="bill_amount")
+
+    assert Case.objects.mark_resolved(case, actor="staff:1", note="by another way than the door")
+
+    assert "I-33" in {each.name for each in check_invariants() if each.hits}
+
+
+def test_a_case_whose_money_is_booked_ends_with_a_note(books):
+    paid = books.pay()
+    elsewhere(books, paid, 1000, "CONSOLE")
+    books.compare()
+
+    work_cases.resolve(Case.objects.open().get(kind="outside_refund"), "a gift", person=member("finance"))
+
+    assert (kinds(), corrections(), holds()) == ([], [], True)
 
 
 @pytest.mark.rows("I-33")
@@ -710,6 +751,15 @@ def test_a_line_that_stands_twice_moves_no_money_when_it_is_written_off(books):
     books.compare()
 
     assert (written_off(Case.objects.get()), corrections()) == (0, [])
+
+
+def test_what_stands_on_another_day_is_booked_and_moves_no_money_when_it_is_written_off(books):
+    paid = books.pay(at=timedelta(days=-5))
+    books.change(books.of(paid), at=books.since + NOON)
+    books.compare()
+
+    assert kinds() == ["bill_day"]
+    assert (written_off(Case.objects.get()), corrections(), holds()) == (0, [], True)
 
 
 @pytest.mark.rows("F67")

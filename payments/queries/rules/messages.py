@@ -25,9 +25,20 @@ RULES: dict[str, str] = {
         SELECT 'follow_up:' || id FROM payments_outboxmessage
         WHERE delivered_at IS NULL AND least(due_at, created_at) < now() - interval '5 minutes'
           AND (attempts > 0 OR due_at < now() - interval '5 minutes')""",
-    # a case that is over says who ended it and why; the money it was about has left money in cases, or a person said so
+    # a case that is over says who ended it and why; the money it was about has left money in cases, or a person said so; and what
+    # a bill had more or less is written off to the fen, unless it was not here then and has come since
     "I-33": """
         SELECT 'case:' || c.id FROM {cases} c
         WHERE (c.ended_at IS NULL) <> (c.state IN ('open', 'assigned')) OR (c.ended_at IS NOT NULL AND (c.note = ''
-           OR NOT EXISTS (SELECT 1 FROM payments_caseevent e WHERE e.case_id = c.id AND e.actor <> '')))""",
+           OR NOT EXISTS (SELECT 1 FROM payments_caseevent e WHERE e.case_id = c.id AND e.actor <> '')))
+        UNION ALL
+        SELECT 'case:' || c.id FROM {cases} c
+        JOIN (
+            SELECT case_id, sum(fen) AS fen,
+                   bool_or(kind IN ('payment_not_here', 'refund_not_here', 'unknown_refund')) AS may_come
+            FROM payments_difference WHERE state = 'case' AND kind NOT IN ('bill_duplicate', 'bill_day') GROUP BY case_id
+        ) x ON x.case_id = c.id, LATERAL (
+            SELECT coalesce(sum(CASE debit WHEN 'alipay_receivable' THEN fen ELSE -fen END), 0) AS fen
+            FROM payments_transfer WHERE cause = 'correct' AND evidence = 'case:' || c.id) p
+        WHERE c.ended_at IS NOT NULL AND x.fen <> p.fen AND NOT (x.may_come AND p.fen = 0)""",
 }
