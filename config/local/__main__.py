@@ -2,124 +2,67 @@
 
 import os
 import sys
+from collections.abc import Callable
+from importlib import import_module
 
 from config.local.places import ROOT
 
+# Each target by the function that does it; a module is imported when it is asked for alone: checks must work where servers can't.
+ALONE = {
+    "demo": "demo.demo", "code": "demo.code", "smoke": "smoke.smoke", "check": "checks.check", "lock": "locking.lock",
+    "lighthouse": "lighthouse.lighthouse", "sdk-proof": "sdk_proof.sdk_proof",
+    "crash-points": "proofs.simulating.crash_points", "guards": "proofs.guarding.guards",
+}  # fmt: skip
+TAKES_WORDS = {
+    "test": "testing.test", "matrix": "matrix.matrix", "bench": "benching.bench", "messages": "messages.messages",
+    "protocol-proof": "protocol_proof.protocol_proof",
+}  # fmt: skip
+# How large a proof is unless a word or the environment says otherwise: KILLS=20 is its argument `kills`.
+SIZES: dict[str, tuple[str, dict[str, int]]] = {
+    "simulate": ("proofs.simulating.simulate", {"histories": 60, "seed": 1}),
+    "chaos": ("proofs.chaos.chaos", {"kills": 20, "orders": 5000, "seed": 1}),
+    "soak": ("proofs.soak.soak", {"minutes": 60, "seed": 1}),
+    "disk-full": ("proofs.disk_full.disk_full", {"orders": 400, "seed": 1}),
+    "failover": ("proofs.failover.failover", {"orders": 600, "seed": 1}),
+    "refund-race": ("proofs.racing.refund_race", {"trials": 1000, "seed": 1}),
+    "order-race": ("proofs.order_racing.order_race", {"trials": 1000, "seed": 1}),
+    "reconcile-proof": (
+        "proofs.reconciling.reconcile_proof", {"lines": 10_000, "differences": 200, "kills": 20, "seed": 1}
+    ),
+    "bulk-refund-proof": ("proofs.bulk_refunding.bulk_refund_proof", {"orders": 5000, "kills": 3, "seed": 1}),
+    "api-fuzz": ("proofs.api_fuzz.api_fuzz", {"requests": 20_000, "seed": 1}),
+}  # fmt: skip
+
 
 def main(target: str, words: list[str]) -> int:
-    """Run one target. Imports only what it needs: checks must work where servers can't."""
+    """Run one target; its exit code. The names are those of run.py."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
-    match target:
-        case "demo":
-            from config.local.demo import demo
-
-            return demo()
-        case "smoke":
-            from config.local.smoke import smoke
-
-            return smoke()
-        case "test":
-            from config.local.testing import test
-
-            return test(words)
-        case "matrix":
-            from config.local.matrix import matrix
-
-            return matrix(words)
-        case "check":
-            from config.local.checks import check
-
-            return check()
-        case "lighthouse":
-            from config.local.lighthouse import lighthouse
-
-            return lighthouse()
-        case "bench":
-            from config.local.benching import bench
-
-            return bench(words)
-        case "sdk-proof":
-            from config.local.sdk_proof import sdk_proof
-
-            return sdk_proof()
-        case "code":
-            from config.local.demo import code
-
-            return code()
-        case "simulate":
-            from config.local.proofs.simulating import simulate
-
-            return simulate(histories=_number("HISTORIES", words, 60), first=_number("SEED", words, 1))
-        case "crash-points":
-            from config.local.proofs.simulating import crash_points
-
-            return crash_points()
-        case "chaos":
-            from config.local.proofs.chaos import chaos
-
-            return chaos(
-                kills=_number("KILLS", words, 20), orders=_number("ORDERS", words, 5000), seed=_number("SEED", words, 1)
-            )
-        case "soak":
-            from config.local.proofs.soak import soak
-
-            return soak(minutes=_number("MINUTES", words, 60), seed=_number("SEED", words, 1))
-        case "disk-full":
-            from config.local.proofs.disk_full import disk_full
-
-            return disk_full(orders=_number("ORDERS", words, 400), seed=_number("SEED", words, 1))
-        case "failover":
-            from config.local.proofs.failover import failover
-
-            return failover(orders=_number("ORDERS", words, 600), seed=_number("SEED", words, 1))
-        case "guards":
-            from config.local.proofs.guarding import guards
-
-            return guards()
-        case "reconcile-proof":
-            from config.local.proofs.reconciling import reconcile_proof
-
-            return reconcile_proof(
-                lines=_number("LINES", words, 10_000), differences=_number("DIFFERENCES", words, 200),
-                kills=_number("KILLS", words, 20), seed=_number("SEED", words, 1),
-            )  # fmt: skip
-        case "bulk-refund-proof":
-            from config.local.proofs.bulk_refunding import bulk_refund_proof
-
-            return bulk_refund_proof(
-                orders=_number("ORDERS", words, 5000), kills=_number("KILLS", words, 3), seed=_number("SEED", words, 1)
-            )
-        case "refund-race":
-            from config.local.proofs.racing import refund_race
-
-            return refund_race(trials=_number("TRIALS", words, 1000), seed=_number("SEED", words, 1))
-        case "api-fuzz":
-            from config.local.proofs.api_fuzz import api_fuzz
-
-            return api_fuzz(requests=_number("REQUESTS", words, 20_000), seed=_number("SEED", words, 1))
-        case "order-race":
-            from config.local.proofs.order_racing import order_race
-
-            return order_race(trials=_number("TRIALS", words, 1000), seed=_number("SEED", words, 1))
-        case "protocol-proof":
-            from config.local.protocol_proof import protocol_proof
-
-            return protocol_proof(words)
-        case "lock":
-            from config.local.locking import lock
-
-            return lock()
-        case "messages":
-            from config.local.messages import messages
-
-            return messages(check="--check" in words)
-    raise AssertionError(f"run.py knows no other target than these: {target}")
+    if target in ALONE:
+        return function(ALONE[target])()
+    if target in TAKES_WORDS:
+        return function(TAKES_WORDS[target])(words)
+    name, defaults = SIZES[target]
+    sizes = {size: number(size.upper(), words, default) for size, default in defaults.items()}
+    return function(name)(**sizes)
 
 
-def _number(name: str, words: list[str], default: int) -> int:
-    """A proof's size: NAME=7 as a word, or from the environment, where make puts what it was given."""
+def function(name: str) -> Callable[..., int]:
+    """What `config.local` has under this name."""
+    module, _, attribute = name.rpartition(".")
+    found: Callable[..., int] = getattr(import_module(f"config.local.{module}"), attribute)
+    return found
+
+
+def number(name: str, words: list[str], default: int) -> int:
+    """A proof's size: NAME=7 as a word, or from the environment, where make puts what it was given.
+
+    Raises SystemExit where it is no number.
+    """
     given = dict(word.split("=", 1) for word in words if "=" in word)
-    return int(given.get(name) or os.environ.get(name) or default)
+    text = given.get(name) or os.environ.get(name) or str(default)
+    if not text.isascii() or not text.isdigit():
+        raise SystemExit(f"{name}={text} is no number: write {name}={default}")
+    return int(text)
 
 
 if __name__ == "__main__":

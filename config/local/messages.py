@@ -20,8 +20,8 @@ MARKS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
 Text = tuple[str, str]  # singular, plural or empty
 
 
-def messages(*, check: bool) -> int:
-    """Bring the catalogue up to date; with `check`, change nothing and fail where a text is missing, empty or unused."""
+def messages(words: list[str]) -> int:
+    """Bring the catalogue up to date; with --check, change nothing and fail where a text is missing, empty or unused."""
     django.setup()
     wanted = dict(texts())
     catalogue = polib.pofile(str(CATALOGUE))
@@ -34,7 +34,7 @@ def messages(*, check: bool) -> int:
     for title, listed in rows.items():
         for text in listed:
             print(f"{title}: {text[0]!r}  {wanted.get(text, '')}")
-    if check:
+    if "--check" in words:
         return 1 if any(rows.values()) else 0
     for singular, plural in rows["not in the catalogue"]:
         more = {"msgid_plural": plural, "msgstr_plural": {0: ""}} if plural else {}

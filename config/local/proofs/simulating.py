@@ -20,17 +20,17 @@ PLAYERS = 2
 KEPT_EVERY = 50
 
 
-def simulate(*, histories: int, first: int) -> int:
-    """Play `histories` seeds from `first` on; the exit code is 1 when one broke a rule or not all were played.
+def simulate(*, histories: int, seed: int) -> int:
+    """Play `histories` seeds from `seed` on; the exit code is 1 when one broke a rule or not all were played.
 
     Prints each that broke one, with steps. What was found is kept as the run goes; stopped (Ctrl-C), it ends with what
     it has, and a later run from the next seed carries it on.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    found, started = tally(first, first + histories - 1), time.monotonic()
+    found, started = tally(seed, seed + histories - 1), time.monotonic()
     with contextlib.suppress(KeyboardInterrupt), template() as environment:
-        shares = [[str(first + at), str(found.last), str(PLAYERS)] for at in range(min(PLAYERS, histories))]
+        shares = [[str(seed + at), str(found.last), str(PLAYERS)] for at in range(min(PLAYERS, histories))]
         for each in _played(environment, shares):
             found.note(each["seed"], each["played"], each["violation"])
             if each["violation"]:
