@@ -2,7 +2,9 @@
 
 import json
 import re
+from itertools import cycle, product
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import OperationalError
@@ -12,7 +14,7 @@ from checkout.api.urls import urlpatterns as shop
 from config.problems import broken, forbidden
 from payments.api.problems import CODES
 from payments.api.urls import urlpatterns as money
-from payments.models import Order
+from payments.models import IdempotencyRecord, Order
 from tests.payments.api.conftest import ORDER, code_of
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +56,25 @@ def addresses() -> list[str]:
         "/api/v1/" + re.sub(r"\(\?P<\w+>[^)]*\)", "2026112200000000", str(each.pattern).lstrip("^").rstrip("$"))
         for each in (*money, *shop)
     ]
+
+
+@pytest.mark.rows("X12")
+def test_every_address_that_takes_a_body_takes_json_and_nothing_else(shop):
+    """Refused as no JSON, or, before that, because a key may not do it at all or the address takes no such method."""
+    refused = []
+    for (path, method), kind in zip(product(addresses(), ("POST", "PUT", "PATCH")), cycle(NO_JSON), strict=False):
+        said = {"HTTP_AUTHORIZATION": f"Bearer {shop.key}", "HTTP_IDEMPOTENCY_KEY": "k"}
+        answer = shop.browser.generic(method, path, b"title=tea", content_type=kind, **said)
+        assert answer.status_code in (403, 405, 415), (method, path, kind, answer.status_code)
+        refused += [code_of(answer)] if answer.status_code == 415 else []
+    assert refused == ["unsupported_media_type"] * 15
+    assert IdempotencyRecord.objects.count() == 0
+
+
+NO_JSON = (
+    "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "text/plain", "image/png",
+    "application/jsonp", "nothing",
+)  # fmt: skip
 
 
 BODIES = (
@@ -148,7 +169,9 @@ def test_sql_in_any_parameter_is_a_text_like_any_other(shop, merchant):
             assert answer.status_code == 400 or answer.json()["items"] == []
         for path in (f"orders/{text}", f"payments/{text}", f"refunds/{text}/approve"):
             assert shop.get(path).status_code in (404, 405)
-        assert shop.post("orders", {**ORDER, "title": text, "reference": text}).json()["reference"] == text.strip()
+        lines = [{**ORDER["lines"][0], "sku": text[:40]}]
+        placed = shop.post("orders", {"title": text, "reference": text, "lines": lines}, key=quote(text)).json()
+        assert (placed["title"], placed["reference"], placed["lines"][0]["sku"]) == (text, text, text[:40])
     assert Order.objects.count() == 6
 
 
