@@ -1,6 +1,7 @@
 """What was said and asked: messages in, calls out, follow-ups, and answers kept for repeated requests."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -65,7 +66,8 @@ UPDATE payments_gatewaycall
 SET outcome = 'unknown', why = 'its process ended before the answer', ended_at = clock_timestamp()
 WHERE id = (
     SELECT id FROM payments_gatewaycall
-    WHERE outcome = 'intended' AND started_at <= %(before)s ORDER BY started_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    WHERE outcome = 'intended' AND started_at <= %(before)s AND id <> ALL(%(besides)s::uuid[])
+    ORDER BY started_at LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 RETURNING id
 """
@@ -85,10 +87,13 @@ class GatewayCallQuerySet(models.QuerySet["GatewayCall"]):
         refused = self.filter(outcome=GatewayCall.Outcome.CERTAINLY_NOT).order_by("-started_at")
         return refused.values_list("code", flat=True).first() or ""
 
-    def give_up_one(self, *, before: datetime) -> "GatewayCall | None":
-        """End the oldest call that was intended before then and has no end, as unknown. None where there is none."""
+    def give_up_one(self, *, before: datetime, besides: Sequence[uuid.UUID] = ()) -> "GatewayCall | None":
+        """End the oldest call that was intended before then and has no end, as unknown. None where there is none.
+
+        besides  left for another time
+        """
         with connection.cursor() as cursor:
-            cursor.execute(GIVE_UP, {"before": before})
+            cursor.execute(GIVE_UP, {"before": before, "besides": list(besides)})
             row = cursor.fetchone()
         return self.get(pk=row[0]) if row else None
 

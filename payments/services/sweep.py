@@ -1,10 +1,11 @@
 """What a dead process left: calls that were intended and never ended. Whether they reached Alipay, only a query can say."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from payments.models import GatewayCall, Refund, Transaction
 from payments.models.clock import database_now
@@ -21,16 +22,26 @@ def end_dead_calls(*, limit: int) -> int:
     slept writes its answer over ours. Safe to run twice or never. Returns how many were ended.
     """
     before = database_now() - timedelta(seconds=settings.PAYMENTS["call_deadline_s"]) - SPARE
-    for ended in range(limit):
-        with transaction.atomic(durable=True):
-            call = GatewayCall.objects.give_up_one(before=before)
+    ended, held = 0, list[UUID]()
+    while ended + len(held) < limit:
+        call = None
+        try:
+            with transaction.atomic(durable=True):
+                call = GatewayCall.objects.give_up_one(before=before, besides=held)
+                if call is None:
+                    break
+                _have_asked(call)
+        except DatabaseError:  # what it was about is held by somebody: the next round takes it, the others go on
             if call is None:
-                return ended
-            _have_asked(call)
-        logger.warning(
-            "dead_call_ended", purpose=call.purpose, number=call.number, started_at=call.started_at.isoformat()
-        )
-    return limit
+                raise
+            logger.exception("dead_call_held_up", number=call.number)
+            held.append(call.pk)
+        else:
+            ended += 1
+            logger.warning(
+                "dead_call_ended", purpose=call.purpose, number=call.number, started_at=call.started_at.isoformat()
+            )
+    return ended
 
 
 def _have_asked(call: GatewayCall) -> None:

@@ -1,4 +1,4 @@
-"""Somebody holds one order's row: the workers' rounds leave that order for later, and every other one gets its turn."""
+"""Somebody holds one order's rows: the workers' rounds leave that order for later, and every other one gets its turn."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, connections
 
 from payments import gateway, tasks
-from payments.models import Order, Refund, RefundBatch, Transaction, User
+from payments.models import GatewayCall, Order, Refund, RefundBatch, Transaction, User
 from payments.models.clock import database_now
 from payments.money import Money
 from payments.services.bulk_refund import confirm_batch
@@ -33,7 +33,10 @@ def held(committed_db, identity, twin) -> Iterator[Callable[[Order], object]]:
         connection.cursor() as cursor,
     ):
         cursor.execute("SET lock_timeout = '150ms'")
-        yield lambda order: other.execute("SELECT FROM payments_order WHERE id = %s FOR UPDATE", [order.pk])
+        yield lambda order: [
+            other.execute(f"SELECT FROM payments_{table} WHERE {column} = %s FOR UPDATE", [order.pk])
+            for table, column in (("order", "id"), ("transaction", "order_id"))
+        ]
         other.rollback()
         cursor.execute("RESET lock_timeout")
 
@@ -58,6 +61,18 @@ def to_close(orders: list[Order], twin) -> Seen:
 def to_close_orders(orders: list[Order], twin) -> Seen:
     Order.objects.update(expires_at=database_now() - timedelta(minutes=3))
     return lambda: [Order.objects.get(pk=each.pk).state for each in orders]
+
+
+def to_end(orders: list[Order], twin) -> Seen:
+    long_ago = database_now() - timedelta(minutes=5)
+    for order in orders:
+        attempt = start_payment(order, scene=Transaction.Scene.QR, actor="test")
+        GatewayCall.objects.create(
+            account=order.account, transaction=attempt, method="alipay.trade.close", purpose="close",
+            number=attempt.out_trade_no, started_at=long_ago,
+        )  # fmt: skip
+    calls = GatewayCall.objects.filter(purpose="close").order_by("transaction_id")
+    return lambda: list(calls.values_list("outcome", flat=True))
 
 
 def to_send(orders: list[Order], twin) -> Seen:
@@ -90,6 +105,7 @@ ROUNDS = {
     "poll": (to_poll, tasks.poll_unsettled, ["awaiting_payment", "paid", "paid"]),
     "close": (to_close, tasks.close_due, ["awaiting_payment", "closed", "closed"]),
     "close orders": (to_close_orders, tasks.close_due, ["awaiting_payment", "closed", "closed"]),
+    "end dead calls": (to_end, tasks.end_dead_calls, ["intended", "unknown", "unknown"]),
     "send refunds": (to_send, tasks.send_refunds, ["approved", "succeeded", "succeeded"]),
     "lapse requests": (to_lapse, tasks.lapse_refund_requests, ["requested", "lapsed", "lapsed"]),
     "ask in bulk": (to_ask_in_bulk, tasks.go_on_with_bulk_refunds, ["", "asked", "asked"]),
