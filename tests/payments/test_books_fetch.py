@@ -3,6 +3,7 @@
 import json
 from datetime import date, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from payments.services.books.fetch import fetch_day
 from payments.services.books.tend import LEASE, tend_books
 from payments.services.poll import ask_about_due
 from payments.services.start_payment import start_payment
+from tests.payments.alipay.billing import PAYMENT, packed, trade_lines
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ def test_a_dead_holder_is_replaced_and_writes_nothing_more(day):
 def command(day: date, **options: Any) -> tuple[dict[str, Any], int]:
     out = StringIO()
     try:
-        call_command("reconcile", day=day, json=True, stdout=out, **options)
+        call_command("reconcile", day=str(day), json=True, stdout=out, **options)
     except CommandError as error:
         return json.loads(out.getvalue() or "{}"), error.returncode
     return json.loads(out.getvalue()), 0
@@ -163,6 +165,37 @@ def test_the_command_tells_by_its_exit_code_what_is_left(day, twin, tmp_path):
     plan(twin, day, differences="1")
     told, code = command(day.day)
     assert (code, sum(told["differences"].values()) > 0) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"day": "2026-02-30"}, "no such day: 2026-02-30"),
+        ({"day": "yesterday"}, "no such day: yesterday"),
+        ({"day": "2126-01-01"}, "2126-01-01 has not begun in Shanghai"),
+        ({"account": "2021000000000000"}, "no such account is connected"),
+        ({"file": Path("/nowhere/bill.zip")}, "/nowhere/bill.zip: No such file"),
+        ({"file": Path("/")}, "/: Is a directory"),
+    ],
+)
+def test_the_command_says_what_makes_no_sense_and_does_nothing(day, asked: dict[str, Any], why: str):
+    before = list(BillDay.objects.values_list("day", "state", "version"))
+
+    with pytest.raises(CommandError, match=why) as refused:
+        call_command("reconcile", **{"day": str(day.day), **asked})
+
+    assert refused.value.returncode == 5
+    assert list(BillDay.objects.values_list("day", "state", "version")) == before
+
+
+def test_the_command_names_the_reason_for_a_day_that_is_closed(day, twin, tmp_path):
+    assert command(day.day)[1] == 0
+    other = tmp_path / "bill.zip"
+    other.write_bytes(packed(trade_lines([PAYMENT], pid=day.account.seller_id, day=day.day)))
+
+    with pytest.raises(CommandError, match=r"the bill was refused: the day (is closed|has another bill)") as refused:
+        call_command("reconcile", day=str(day.day), file=other)
+    assert refused.value.returncode == 3
 
 
 @pytest.mark.parametrize("reads_first", [False, True])

@@ -11,12 +11,12 @@ from django.core.management.base import BaseCommand, CommandError
 from payments.errors import MalformedBill
 from payments.models import BillDay, BillFile, MerchantAccount
 from payments.models.clock import database_now
-from payments.services.books.days import day_of
+from payments.services.books.days import day_of, shanghai_day
 from payments.services.books.reconcile import reconcile_day
 from payments.services.books.tend import LEASE, go_on
 from payments.services.books.upload import upload_bill
 
-NO_BILL, REFUSED, HELD = 2, 3, 4
+NO_BILL, REFUSED, HELD, ASKED_WRONGLY = 2, 3, 4, 5
 State = BillDay.State
 
 
@@ -24,11 +24,12 @@ class Command(BaseCommand):
     help = (
         "Compare a day's bills with our books: payments and refunds only the bill knows are booked, what differs becomes a case. "
         "Running it again changes nothing. Exit code 0: nothing is left to a person; 1: cases, or payments that wait for a "
-        "neighbouring day's bill; 2: no bill yet; 3: the bill was refused; 4: another process is at this day."
+        "neighbouring day's bill; 2: no bill yet; 3: the bill was refused; 4: another process is at this day; "
+        "5: the question makes no sense, and nothing was done."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--day", required=True, type=date.fromisoformat, help="the day in Shanghai: 2026-11-24")
+        parser.add_argument("--day", required=True, help="the day in Shanghai: 2026-11-24")
         parser.add_argument("--file", type=Path, help="a bill as downloaded at Alipay (zip), instead of asking for it")
         parser.add_argument(
             "--kind", default="trade", choices=BillFile.Kind.values, help="what --file is; trade unless told"
@@ -38,12 +39,12 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         self.quiet = options["json"]
-        account = self._account(options["account"])
+        asked, account = _day(options["day"]), self._account(options["account"])
         try:
             if options["file"]:
-                day = self._from_file(account, options["day"], options["file"], BillFile.Kind(options["kind"]))
+                day = self._from_file(account, asked, options["file"], BillFile.Kind(options["kind"]))
             else:
-                day = self._from_alipay(account, options["day"])
+                day = self._from_alipay(account, asked)
         except MalformedBill as error:
             raise CommandError(f"the bill was refused: {error}", returncode=REFUSED) from None
         self._tell(day)
@@ -52,7 +53,8 @@ class Command(BaseCommand):
         found = MerchantAccount.objects.filter(is_active=True)
         chosen = list((found.filter(app_id=app_id) if app_id else found).order_by("pk")[:2])
         if not chosen or (len(chosen) > 1 and len({each.seller_id for each in chosen}) > 1):
-            raise CommandError("name the account with --account APP_ID" if chosen else "no such account is connected")
+            why = "name the account with --account APP_ID" if chosen else "no such account is connected"
+            raise CommandError(why, returncode=ASKED_WRONGLY)
         return chosen[0]
 
     def _from_file(self, account: MerchantAccount, day: date, path: Path, kind: BillFile.Kind) -> BillDay:
@@ -61,7 +63,7 @@ class Command(BaseCommand):
                 self._say(f"reading {path.name}")
                 read = upload_bill(account, day, file, kind=kind, actor="command")
         except OSError as error:
-            raise CommandError(f"{path}: {error.strerror}") from None
+            raise CommandError(f"{path}: {error.strerror}", returncode=ASKED_WRONGLY) from None
         self._say(f"read {read.lines} lines")
         return self._compared(read.day)
 
@@ -103,6 +105,19 @@ class Command(BaseCommand):
             raise CommandError(day.last_error or "a bill of this day is still missing", returncode=NO_BILL)
         if states.count("case") + states.count("waiting"):
             raise CommandError(f"{states.count('case')} cases, {states.count('waiting')} waiting", returncode=1)
+
+
+def _day(text: str) -> date:
+    """A day that has begun in Shanghai: no other gets a row by a slip of the hand."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"no such day: {text} (as in 2026-11-24)", returncode=ASKED_WRONGLY) from None
+    if day > shanghai_day(database_now()):
+        raise CommandError(
+            f"{day} has not begun in Shanghai: a bill comes when its day is over", returncode=ASKED_WRONGLY
+        )
+    return day
 
 
 def _counted(day: BillDay) -> dict[str, int]:
