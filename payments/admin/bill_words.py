@@ -62,6 +62,11 @@ def _compared(cell: Cell, day: BillDay) -> Said:
     return Said("≠", words, "bad")
 
 
+def signed_count(n: int | None) -> str:
+    """A difference of counts: "+1", "−1", "0"; a dash where it is not known yet."""
+    return "—" if n is None else f"{n:+d}".replace("-", "−") if n else "0"
+
+
 def signed(fen: int) -> str:
     """A difference as people read it: "+¥1.00", "−¥1.00", "¥0.00"."""
     return f"{'+' if fen > 0 else '−' if fen < 0 else ''}{Money(abs(fen))}"

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from payments.admin.bill_words import say, signed
+from payments.admin.bill_words import say, signed, signed_count
 from payments.admin.columns import ReadOnlyAdmin
 from payments.alipay.clock import BEIJING
 from payments.errors import MalformedBill
@@ -158,6 +158,7 @@ class BillDayAdmin(ReadOnlyAdmin):
             "title": f"{_('Bill day')} {day.day:%Y-%m-%d}", "day": day,
             "said": say(Cell(day.day, day, count, left), today=day.day),
             "counts": Side(day.ours_count, day.theirs_count), "fen": Side(day.ours_fen, day.theirs_fen),
+            "more_lines": signed_count(Side(day.ours_count, day.theirs_count).difference),
             "by_how_much": signed(day.difference_fen) if day.difference_fen is not None else "",
             "differences": differences.get_page(request.GET.get("p")), "unsolved": left, "form": form or UploadForm(),
             "files": [(each, people.get(each.actor, each.actor)) for each in files],

@@ -90,7 +90,7 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("about"), ordering="subject")
     def about(self, case: Case) -> str:
-        number = case.facts.get("out_trade_no") or case.facts.get("number") or subject_words(case.subject)
+        number = _about(case)
         return format_html('<span class="ref">{}</span>', number)
 
     @admin.display(description=_("severity"), ordering="severity")
@@ -178,7 +178,7 @@ class CaseAdmin(ReadOnlyAdmin):
         return here
 
     def _page(self, request: HttpRequest, case: Case, *, forms: Any = None, status: int = 200) -> HttpResponse:
-        seen = story(case)
+        seen, day = story(case), _day(case)
         given = {"note": NoteForm(), "refund": RefundPartForm(seen.refundable), "assign": OwnerForm(), **(forms or {})}
         happened, suggestion = WORDS[Case.Kind(case.kind)]
         return render(request, "admin/payments/case.html", {
@@ -187,9 +187,15 @@ class CaseAdmin(ReadOnlyAdmin):
             "may": {_name(what): offered(request, case, what, seen) for what in DEEDS},
             "forms": {_name(what): form for what, form in given.items()}, "role": _role(case),
             "late": _lateness(case), "is_open": case.state in Case.UNENDED,
-            "day": _day(case), "in_bill": signed(seen.in_bill_fen),
-            "asked_by_me": case.write_off_requester_id == request.user.pk, "facts": _plain_facts(case), "errors": bool(forms),
+            "day": day, "about": _about(case), "in_bill": signed(seen.in_bill_fen),
+            "asked_by_me": case.write_off_requester_id == request.user.pk, "facts": _plain_facts(case, day),
+            "errors": bool(forms),
         }, status=status)  # fmt: skip
+
+
+def _about(case: Case) -> str:
+    """The number people know it by; else the record."""
+    return str(case.facts.get("out_trade_no") or case.facts.get("number") or subject_words(case.subject))
 
 
 def _day(case: Case) -> BillDay | None:
@@ -210,9 +216,9 @@ def _name(what: str) -> str:
     return what.replace("-", "_")
 
 
-def _plain_facts(case: Case) -> list[tuple[str, str]]:
+def _plain_facts(case: Case, day: BillDay | None) -> list[tuple[str, str]]:
     """What the case carries beside the difference and the records it leads to, small, for support."""
-    hidden = {"field", "ours", "theirs", "file"}
+    hidden = {"field", "ours", "theirs", "file", *(("day",) if day else ())}
     if case.subject.startswith(("transaction:", "refund:", "order:")):
         hidden |= {"out_trade_no", "trade_no", "number", "out_request_no"}
     return [

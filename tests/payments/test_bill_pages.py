@@ -108,6 +108,11 @@ def test_a_day_shows_both_sides_the_difference_and_the_case(finance, books: Book
     assert page(compared) in of_case
     assert "20.00" in of_case
     assert "25.00" in of_case
+    assert f'<span class="ref">{wrong.out_trade_no}</span></h1>' in of_case
+    assert "账单与账簿相差 +¥5.00" in of_case
+    assert (f"case/{case.pk}/do/resolve/" in of_case, f"case/{case.pk}/do/ask-write-off/" in of_case) == (False, True)
+    refused = finance.post(f"/admin/payments/case/{case.pk}/do/resolve/", {"text": "never mind"}, follow=True)
+    assert "账单与账簿相差 ¥5.00" in refused.content.decode()
 
 
 def test_each_line_stands_beside_our_record(viewer, books: Books):
@@ -121,6 +126,7 @@ def test_each_line_stands_beside_our_record(viewer, books: Books):
     assert f"/admin/payments/transaction/{paid.pk}/change/" in found
     assert f"/admin/payments/refund/{paid.refunds.get().pk}/change/" in found
     assert "−¥4.00" in found
+    assert ("账单行" in found, "商品行" in found) == (True, False)
     assert found.count("一致") >= 2
     assert "账单上的金额不同" in found or "≠" in found
     assert viewer.get(page(compared, f"lines/{file.pk}/?q={wrong.trade_no}")).context["found"].rows[0].attempt == wrong
