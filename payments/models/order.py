@@ -132,7 +132,9 @@ class Order(models.Model):
 class OrderLine(models.Model):
     """One line as it was when the order was placed; never changed afterwards."""
 
-    order = internal(models.ForeignKey(Order, models.PROTECT, related_name="lines"))
+    order = internal(
+        models.ForeignKey(Order, models.PROTECT, related_name="lines", db_index=False)
+    )  # order_line_once has one
     position = public(models.PositiveSmallIntegerField(_("position")))
     title = public(models.CharField(_("title"), max_length=256))
     sku = public(models.CharField(_("article number"), max_length=40, blank=True, default=""))
