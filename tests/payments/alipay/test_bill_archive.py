@@ -4,6 +4,7 @@ import io
 import stat
 import struct
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def lying(claimed: int) -> bytes:
     return bytes(file)
 
 
+def far_larger(claimed: int) -> bytes:
+    """A member whose directory claims, in the fields for large files, another size than it has."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        info = zipfile.ZipInfo("a.csv")
+        archive.writestr(info, GOOD, zipfile.ZIP_DEFLATED)
+        info.file_size = claimed
+    return out.getvalue()
+
+
 STRANGE = {
     "a bomb": (lambda: entry("a.csv", GOOD + bytes(50_000_000)), "unpacks to"),
     "10,000 members": (lambda: zipped([(f"{n}.csv", b"x") for n in range(10_000)]), "10000 members"),
@@ -53,6 +64,7 @@ STRANGE = {
     "a zip within": (lambda: zipped([("a.csv.zip", packed(trade_lines([PAYMENT])))]), "0 members with the lines"),
     "encrypted": (encrypted, "is encrypted"),
     "bigger than a bill can be": (lambda: lying(0xFFFFFFF0), "unpacks to"),
+    "a terabyte in the fields for large files": (lambda: far_larger(2**40), "unpacks to 1099511627776"),
     "bigger than it says": (lambda: lying(len(GOOD) - 9), None),
     "packed strangely": (lambda: entry("a.csv", method=zipfile.ZIP_LZMA), "packed in a way"),
     "two bills": (lambda: zipped([("a.csv", GOOD), ("b.csv", GOOD)]), "2 members"),
@@ -63,14 +75,18 @@ STRANGE = {
 
 @pytest.mark.rows("D05")
 @pytest.mark.parametrize("what", STRANGE)
-def test_a_strange_zip_is_refused_quickly(what: str):
+def test_a_strange_zip_is_refused_quickly_and_in_little_memory(what: str):
     make, says = STRANGE[what]
     file = make()
     started = time.monotonic()
+    tracemalloc.start()
 
     with pytest.raises((MalformedBill, zipfile.BadZipFile, EOFError), match=says):
         opened(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert time.monotonic() - started < 2
+    assert peak < 20_000_000, "the bomb has fifty million bytes"
 
 
 @pytest.mark.rows("D06")
