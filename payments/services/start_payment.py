@@ -19,6 +19,7 @@ from payments.services.attempt_requests import Buyer, is_for, request_of
 
 logger = structlog.get_logger(__name__)
 Scene = Transaction.Scene
+MADE_BY_ALIPAY = (Scene.QR, Scene.JSAPI)  # the others need only our signature
 
 
 def start_payment(
@@ -30,8 +31,10 @@ def start_payment(
     buyer  who pays, where the page runs inside Alipay; another buyer gets another attempt
 
     Raises NotPayable (paid, closed, an attempt in doubt, or another started at this moment: never two ways to pay beside
-    each other), TooLittleTime.
+    each other; or nothing to sign with), TooLittleTime.
     """
+    if scene not in MADE_BY_ALIPAY and gateway.able_to_sign(order.account) is None:
+        raise NotPayable("the account has no valid keys to sign with")
     for present in (
         Transaction.objects.unsettled().filter(order=order, superseded=False).select_related("account", "order")
     ):
@@ -102,7 +105,7 @@ def _lives(attempt: Transaction) -> bool:
 def _shown(attempt: Transaction, buyer: Buyer | None = None) -> Transaction:
     """See that the buyer can pay it: a code or a trade needs Alipay's answer, a page or an app only our signature."""
     if attempt.state == Transaction.State.CREATED:
-        if attempt.scene in (Scene.QR, Scene.JSAPI):
+        if attempt.scene in MADE_BY_ALIPAY:
             _have_it_made(attempt, buyer)
         else:
             with transaction.atomic(durable=True):

@@ -293,6 +293,19 @@ def test_an_account_without_valid_keys_spoils_no_other(connected, twin, make_ord
 
 
 @pytest.mark.rows("F69")
+@pytest.mark.parametrize("scene", ["page", "wap"])
+def test_a_page_that_nobody_can_sign_is_not_begun_and_the_buyer_s_page_stays(client, connected, order, scene):
+    AlipayKey.objects.update(valid_until=database_now() - timedelta(seconds=1))
+    gateway.merchants(refresh=True)
+
+    answer = client.post(f"/pay/{order.token}/start/{scene}", follow=True)
+
+    assert answer.status_code == 200
+    assert not Transaction.objects.exists()
+    assert cases(Case.Kind.GATEWAY_DOWN) == [f"gateway:{connected.app_id}"]
+
+
+@pytest.mark.rows("F69")
 @pytest.mark.parametrize("scene", [Transaction.Scene.QR, Transaction.Scene.COUNTER])
 def test_a_call_without_valid_keys_was_certainly_not_sent(connected, twin, order, make_attempt, scene):
     attempt = make_attempt(order, scene=scene, state=Transaction.State.CREATED, qr_code="", close_due_at=database_now())
