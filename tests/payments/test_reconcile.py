@@ -263,9 +263,9 @@ def test_a_payment_that_nobody_told_us_of_is_booked_from_the_bill_through_the_on
     assert holds()
 
 
-@pytest.mark.rows("F67", "F49")
+@pytest.mark.rows("F67", "F49", "I-25")
 def test_a_payment_under_a_number_we_never_made_is_booked_and_becomes_a_case(books):
-    books.moved.append(replace(books.bill(books.attempt()), out_trade_no="CONSOLE1"))
+    books.moved.append(replace(books.bill(books.attempt(), at=timedelta(minutes=1)), out_trade_no="CONSOLE1"))
     del books.moved[0]
 
     day = books.compare()
@@ -275,7 +275,7 @@ def test_a_payment_under_a_number_we_never_made_is_booked_and_becomes_a_case(boo
     assert found() == [("unknown_number", "origin", "", "CONSOLE1", 0, "case")]
     assert Difference.objects.get().case == Case.objects.get(subject=f"transaction:{stray.pk}")
     assert day.ours_fen == day.theirs_fen == 8880
-    assert holds()
+    assert not [each.name for each in check_invariants() if each.hits], "it was paid long before we heard of it"
 
 
 @pytest.mark.rows("F67")

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from config.local.places import ROOT
-from config.local.servers import OWNER, Servers
+from config.local.servers import OWNER, Servers, ServersFailed
 from config.local.stack import Stack
 
 LEFT_TO_DO = """
@@ -97,13 +97,25 @@ def _compare_words(verdict: Verdict, running: Servers, book: dict[str, Any], sai
 
 
 def broken_invariants(product: Stack) -> list[str]:
-    """Broken ones with the first of their ids; the command says so on its output, whatever its exit code."""
-    words = [sys.executable, "manage.py", "check_invariants", "--json"]
-    done = subprocess.run(words, cwd=ROOT, env=product.environment, capture_output=True, text=True, check=False)
-    if not done.stdout.startswith("{"):
-        return [f"check_invariants: {done.stderr.strip()[-400:]}"]
-    found = json.loads(done.stdout)
+    """Broken ones with the first of their ids."""
+    try:
+        found = invariants(product.environment)
+    except ServersFailed as error:
+        return [str(error)]
     return [f"{name}: {each['count']} {each['ids'][:3]}" for name, each in found.items() if each["count"]]
+
+
+def invariants(environment: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What the product's own command finds, by rule: {"count", "ids"}. Raises ServersFailed when it says nothing.
+
+    It says so on its output, whatever its exit code.
+    """
+    words = [sys.executable, "manage.py", "check_invariants", "--json"]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if not done.stdout.startswith("{"):
+        raise ServersFailed(f"check_invariants: {done.stderr.strip()[-400:]}")
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 def book_of(product: Stack) -> dict[str, Any]:

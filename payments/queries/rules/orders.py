@@ -80,7 +80,8 @@ RULES: dict[str, str] = {
     # things happen one after the other; Alipay's clock may differ from ours by minutes
     "I-25": """
         SELECT 'transaction:' || t.id FROM {transactions} t
-        WHERE t.settled_at < t.created_at - interval '1 second' OR t.paid_at < t.created_at - interval '15 minutes'
+        WHERE t.settled_at < t.created_at - interval '1 second'
+           OR (t.origin = 'ours' AND t.paid_at < t.created_at - interval '15 minutes')  -- of others we hear later
         UNION ALL
         SELECT 'refund:' || r.id FROM {refunds} r JOIN payments_transaction t ON t.id = r.transaction_id
         WHERE r.ended_at < t.settled_at - interval '1 second' OR r.ended_at < r.created_at - interval '1 second'""",
