@@ -149,7 +149,8 @@ class TransactionQuerySet(models.QuerySet["Transaction"]):
             SET heard_at = CASE WHEN h.status = '' THEN t.heard_at ELSE h.heard_at END,
                 heard_status = CASE WHEN h.status = '' THEN t.heard_status ELSE h.status END,
                 in_doubt = t.in_doubt AND h.status = '',
-                next_check_at = least(h.next_check_at, coalesce(t.close_due_at, h.next_check_at))
+                next_check_at = CASE WHEN NOT t.refused
+                    THEN least(h.next_check_at, coalesce(t.close_due_at, h.next_check_at)) END
             FROM unnest(%(ids)s::bigint[], %(at)s::timestamptz[], %(status)s::text[], %(next)s::timestamptz[],
                         %(over)s::boolean[]) AS h(id, heard_at, status, next_check_at, was_closed)
             WHERE t.id = h.id AND t.state <> 'paid' AND (t.state = 'closed') = h.was_closed

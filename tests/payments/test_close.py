@@ -128,6 +128,19 @@ def test_what_alipay_closed_itself_is_not_looked_back_at(order, attempt, twin):
     assert Transaction.objects.get().next_check_at is None
 
 
+@pytest.mark.rows("F45", "I-22")
+def test_what_alipay_refused_is_not_looked_back_at_either_whoever_asks_about_it(
+    make_order, make_attempt, connected, twin
+):
+    attempt = make_attempt(make_order(), state=State.CREATED, qr_code="")
+    Transaction.objects.mark_refused(attempt.pk, now=database_now())
+
+    ask_about([Transaction.objects.select_related("account").get()], actor="return")
+
+    assert Transaction.objects.get().heard_status == "absent"
+    assert Transaction.objects.get().next_check_at is None
+
+
 @pytest.mark.rows("F53")
 def test_what_was_paid_at_the_last_moment_is_paid(order, attempt, twin):
     twin.control("pay", out_trade_no=attempt.out_trade_no)
