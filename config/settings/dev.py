@@ -40,6 +40,8 @@ REDIS_URL = env("REDIS_URL", default=demo.get("redis_url", "redis://127.0.0.1:63
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")  # Celery's own name for a socket
 CACHES = {"default": cache(REDIS_URL)}
 
+BILL_ORIGINS = env.list("BILL_ORIGINS", default=[demo["sandbox"]] if demo else [])  # commands fetch its bills too
+
 # Static files are served from where they are written, unhashed and without a collecting step.
 WHITENOISE_USE_FINDERS = True
 STATIC_ROOT = None

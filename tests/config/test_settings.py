@@ -1,5 +1,6 @@
 """Production refuses to start half configured, and `.env.example` tells the truth."""
 
+import json
 import os
 import re
 import subprocess
@@ -99,3 +100,18 @@ def test_money_never_asks_the_clock_of_the_process():
     ]
 
     assert guilty == []
+
+
+def test_commands_beside_a_running_demo_fetch_its_bills(tmp_path: Path):
+    (tmp_path / ".run").mkdir()
+    told = {"shop": "http://localhost:8123", "sandbox": "http://127.0.0.1:8124"}
+    (tmp_path / ".run" / "demo.json").write_text(json.dumps(told))
+    code = (
+        "import pathlib, sys; from config.settings import base; base.ROOT = pathlib.Path(sys.argv[1])\n"
+        "from config.settings import dev; print(dev.SITE_URL, *dev.BILL_ORIGINS)"
+    )
+    plain = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, env=plain, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["http://localhost:8123", "http://127.0.0.1:8124"], done.stderr
